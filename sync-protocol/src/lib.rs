@@ -1,0 +1,3 @@
+//! Everything two nodes must agree on.
+
+pub mod rows;
