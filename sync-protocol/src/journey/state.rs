@@ -121,79 +121,67 @@ impl CardState {
         sink: &mut impl Sink,
     ) {
         self.order = self.order.max(*key);
-        let money = |posted: &mut Money, sink: &mut dyn Sink, rule, debit, credit, amount: Money| {
-            if amount > Money::ZERO {
-                let posting = Posting {
-                    rule,
-                    debit,
-                    credit,
-                    amount,
-                    fact: key.id,
-                    exit: None,
-                };
-                *posted += posting.effect_on(card);
-                sink.money(posting);
-            }
-        };
         let own = Account::Card(card);
+        let posting = |rule, debit, credit, amount| Posting {
+            rule,
+            debit,
+            credit,
+            amount,
+            fact: key.id,
+            exit: None,
+        };
         match fact {
             Fact::Tap(tap) => self.tap(fares, key, tap, sink),
             Fact::CardStatus { version, status, .. } if *version > self.status_version => {
                 (self.status, self.status_version) = (*status, *version);
             }
+            Fact::Close { tap, .. } => self.close(fares, *tap, sink),
             // Point 12. The same reference again counts once, the first in order (T-30).
             Fact::TopUp { reference, .. } if !sink.first_reference(reference) => {}
             Fact::TopUp { amount, .. } => {
-                money(
-                    &mut self.posted,
+                self.post(
+                    card,
+                    posting(Rule::Topup, Account::TopupFloat, own, *amount),
                     sink,
-                    Rule::Topup,
-                    Account::TopupFloat,
-                    own,
-                    *amount,
                 );
             }
             Fact::Refund { amount, .. } => {
-                money(
-                    &mut self.posted,
+                self.post(
+                    card,
+                    posting(Rule::Refund, Account::FareRevenue, own, *amount),
                     sink,
-                    Rule::Refund,
-                    Account::FareRevenue,
-                    own,
-                    *amount,
                 );
             }
             Fact::WriteOff { amount, .. } => {
-                money(
-                    &mut self.posted,
+                self.post(
+                    card,
+                    posting(Rule::Writeoff, Account::Writeoff, own, *amount),
                     sink,
-                    Rule::Writeoff,
-                    Account::Writeoff,
-                    own,
-                    *amount,
                 );
             }
             Fact::Adjust { amount, .. } if *amount < Money::ZERO => {
-                money(
-                    &mut self.posted,
-                    Rule::Adjust,
-                    own,
-                    Account::Adjustments,
-                    -*amount,
+                self.post(
+                    card,
+                    posting(Rule::Adjust, own, Account::Adjustments, -*amount),
+                    sink,
                 );
             }
             Fact::Adjust { amount, .. } => {
-                money(
-                    &mut self.posted,
+                self.post(
+                    card,
+                    posting(Rule::Adjust, Account::Adjustments, own, *amount),
                     sink,
-                    Rule::Adjust,
-                    Account::Adjustments,
-                    own,
-                    *amount,
                 );
             }
-            Fact::Close { tap, .. } => self.close(fares, *tap, sink),
             _ => {}
+        }
+    }
+
+    /// Zero amounts make no posting.
+    fn post(&mut self, card: CardId, posting: Posting, sink: &mut impl Sink) {
+        if posting.amount > Money::ZERO {
+            self.posted += posting.effect_on(card);
+            sink.money(posting);
         }
     }
 
