@@ -173,7 +173,9 @@ impl Circumstances<'_> {
     /// Decides one tap.
     #[must_use]
     pub fn decide(&self, presentation: &Presentation, card: &CardKnowledge) -> Decision {
-        let direction = presentation.direction.unwrap_or(self.natural_direction(card));
+        let direction = presentation
+            .direction
+            .unwrap_or_else(|| self.natural_direction(presentation.at_ms, card));
         let (reason, hold) = match direction {
             _ if !self.gate.kind.serves(direction) => (Reason::WrongGate, Money::ZERO),
             Direction::Exit => (Reason::ExitOpen, Money::ZERO),
@@ -204,13 +206,16 @@ impl Circumstances<'_> {
         Decision { tap, fare: quoted }
     }
 
-    /// What a bidirectional gate takes a tap for: out when a journey is under way that did not begin here just now.
-    fn natural_direction(&self, card: &CardKnowledge) -> Direction {
+    /// What a gate takes a tap without direction for. A bidirectional gate lets out whom it knows to be travelling,
+    /// unless the journey began here just now: then it is the same presentation again.
+    fn natural_direction(&self, at_ms: i64, card: &CardKnowledge) -> Direction {
         match self.gate.kind {
             GateType::Entry => Direction::Entry,
             GateType::Exit => Direction::Exit,
-            GateType::Bidirectional if card.view.open.is_some() => Direction::Exit,
-            GateType::Bidirectional => Direction::Entry,
+            GateType::Bidirectional => match (card.view.open, self.since_entry_here(at_ms, card)) {
+                (None, _) | (_, Some(0..=DUP_IN_MS)) => Direction::Entry,
+                _ => Direction::Exit,
+            },
         }
     }
 
