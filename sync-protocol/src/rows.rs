@@ -68,7 +68,11 @@ pub enum Value {
 impl Value {
     /// A real in its one canonical form: cr-sqlite takes -0.0 and 0.0 for the same value, so only 0.0 is kept.
     pub fn real(real: f64) -> Value {
-        Value::Real(if real == 0.0 { 0.0_f64.to_bits() } else { real.to_bits() })
+        Value::Real(if real == 0.0 {
+            0.0_f64.to_bits()
+        } else {
+            real.to_bits()
+        })
     }
 
     /// Which value wins under equal edit counts: the greater one. Across types integers win over reals, then
@@ -76,9 +80,9 @@ impl Value {
     pub fn merge_order(&self, other: &Value) -> Ordering {
         match (self, other) {
             (Value::Integer(left), Value::Integer(right)) => left.cmp(right),
-            (Value::Real(left), Value::Real(right)) => {
-                f64::from_bits(*left).partial_cmp(&f64::from_bits(*right)).unwrap_or(Ordering::Equal)
-            }
+            (Value::Real(left), Value::Real(right)) => f64::from_bits(*left)
+                .partial_cmp(&f64::from_bits(*right))
+                .unwrap_or(Ordering::Equal),
             (Value::Text(left), Value::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
             (Value::Blob(left), Value::Blob(right)) => left.cmp(right),
             _ => other.type_code().cmp(&self.type_code()),
@@ -165,10 +169,14 @@ impl RowChange {
         key::unpack(&self.key)?;
         self.value.check()?;
         if !(0..=VERSION_MAX).contains(&self.col_version) {
-            return Err(Refusal::ColVersion { col_version: self.col_version });
+            return Err(Refusal::ColVersion {
+                col_version: self.col_version,
+            });
         }
         if !(1..=VERSION_MAX).contains(&self.causal_length) {
-            return Err(Refusal::CausalLength { causal_length: self.causal_length });
+            return Err(Refusal::CausalLength {
+                causal_length: self.causal_length,
+            });
         }
         if !(0..=i64::from(i32::MAX)).contains(&self.seq) {
             return Err(Refusal::Seq { seq: self.seq });
@@ -197,7 +205,11 @@ impl fmt::Display for RowChange {
             Err(_) => formatter.write_str("broken key")?,
         }
         if self.is_sentinel() {
-            let verb = if self.causal_length % 2 == 0 { "deleted" } else { "created" };
+            let verb = if self.causal_length % 2 == 0 {
+                "deleted"
+            } else {
+                "created"
+            };
             return write!(formatter, "] {verb} (life {})", self.causal_length);
         }
         write!(

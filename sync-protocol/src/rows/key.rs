@@ -60,7 +60,9 @@ pub fn unpack(key: &[u8]) -> Result<Vec<Value>, KeyError> {
     if count == 0 {
         return Err(KeyError::Malformed);
     }
-    let values = (0..count).map(|_| take_value(&mut rest)).collect::<Result<Vec<_>, _>>()?;
+    let values = (0..count)
+        .map(|_| take_value(&mut rest))
+        .collect::<Result<Vec<_>, _>>()?;
     // Packing again is the shortest complete test for left-over bytes and integers with leading zeros.
     match pack(&values)? == key {
         true => Ok(values),
@@ -93,7 +95,9 @@ fn take_value(rest: &mut &[u8]) -> Result<Value, KeyError> {
     let bytes = take(rest, usize::try_from(integer).map_err(|_| KeyError::Malformed)?)?.to_vec();
     match kind {
         BLOB => Ok(Value::Blob(bytes)),
-        _ => Ok(Value::Text(String::from_utf8(bytes).map_err(|_| KeyError::Malformed)?)),
+        _ => Ok(Value::Text(
+            String::from_utf8(bytes).map_err(|_| KeyError::Malformed)?,
+        )),
     }
 }
 
@@ -120,21 +124,25 @@ mod tests {
     #[test]
     fn refuses_what_would_abort_cr_sqlite() {
         let broken: [&[u8]; 9] = [
-            b"",                           // no count
-            b"\x00",                       // no columns
-            b"\x01",                       // column missing
-            b"\x01\x49123456789",          // integer of 9 bytes
-            b"\x01\x0b\x02a",              // text longer than the key
-            b"\x01\x0b\x01\xff",           // text that is not UTF-8
-            b"\x01\x11\x00\x05",           // integer with a leading zero byte
-            b"\x01\x09\x05\x00",           // a byte left over
+            b"",                                         // no count
+            b"\x00",                                     // no columns
+            b"\x01",                                     // column missing
+            b"\x01\x49123456789",                        // integer of 9 bytes
+            b"\x01\x0b\x02a",                            // text longer than the key
+            b"\x01\x0b\x01\xff",                         // text that is not UTF-8
+            b"\x01\x11\x00\x05",                         // integer with a leading zero byte
+            b"\x01\x09\x05\x00",                         // a byte left over
             b"\x01\x43\xff\xff\xff\xff\xff\xff\xff\xff", // negative length
         ];
         for key in broken {
             assert_eq!(unpack(key), Err(KeyError::Malformed), "{key:?}");
         }
         assert_eq!(unpack(b"\x01\x05"), Err(KeyError::Kind), "NULL");
-        assert_eq!(unpack(b"\x01\x02\x3f\xf0\0\0\0\0\0\0"), Err(KeyError::Kind), "real");
+        assert_eq!(
+            unpack(b"\x01\x02\x3f\xf0\0\0\0\0\0\0"),
+            Err(KeyError::Kind),
+            "real"
+        );
         assert_eq!(unpack(&[4; 1025]), Err(KeyError::Size { bytes: 1025 }));
     }
 

@@ -68,24 +68,30 @@ impl Schema {
         let table = self
             .tables
             .get(&change.table)
-            .ok_or_else(|| Refusal::UnknownTable { table: change.table.clone() })?;
+            .ok_or_else(|| Refusal::UnknownTable {
+                table: change.table.clone(),
+            })?;
         table.check_key(change)?;
         if change.is_sentinel() {
             return table.check_sentinel(change);
         }
-        let column = table.columns.get(&change.column).ok_or_else(|| Refusal::UnknownColumn {
-            table: change.table.clone(),
-            column: change.column.clone(),
-        })?;
+        let column = table
+            .columns
+            .get(&change.column)
+            .ok_or_else(|| Refusal::UnknownColumn {
+                table: change.table.clone(),
+                column: change.column.clone(),
+            })?;
         let fits = match change.value {
             Value::Null => column.nullable,
             _ => column.kind.fits(&change.value),
         };
         match fits {
             true => Ok(()),
-            false => {
-                Err(Refusal::ValueMismatch { table: change.table.clone(), column: change.column.clone() })
-            }
+            false => Err(Refusal::ValueMismatch {
+                table: change.table.clone(),
+                column: change.column.clone(),
+            }),
         }
     }
 }
@@ -93,11 +99,13 @@ impl Schema {
 impl TableSchema {
     fn check_key(&self, change: &RowChange) -> Result<(), Refusal> {
         let values = key::unpack(&change.key)?;
-        let fits =
-            values.len() == self.key.len() && self.key.iter().zip(&values).all(|(kind, value)| kind.fits(value));
+        let fits = values.len() == self.key.len()
+            && self.key.iter().zip(&values).all(|(kind, value)| kind.fits(value));
         match fits {
             true => Ok(()),
-            false => Err(Refusal::KeyMismatch { table: change.table.clone() }),
+            false => Err(Refusal::KeyMismatch {
+                table: change.table.clone(),
+            }),
         }
     }
 
@@ -105,7 +113,9 @@ impl TableSchema {
     /// would be recorded by a replica without the row, and ignored by one which has it.
     fn check_sentinel(&self, change: &RowChange) -> Result<(), Refusal> {
         match change.causal_length == 1 && !self.columns.is_empty() {
-            true => Err(Refusal::BareCreation { table: change.table.clone() }),
+            true => Err(Refusal::BareCreation {
+                table: change.table.clone(),
+            }),
             false => Ok(()),
         }
     }
@@ -117,12 +127,32 @@ mod tests {
 
     fn schema() -> Schema {
         let columns = [
-            ("name".to_owned(), Column { kind: Kind::Text, nullable: false }),
-            ("latitude".to_owned(), Column { kind: Kind::Real, nullable: true }),
+            (
+                "name".to_owned(),
+                Column {
+                    kind: Kind::Text,
+                    nullable: false,
+                },
+            ),
+            (
+                "latitude".to_owned(),
+                Column {
+                    kind: Kind::Real,
+                    nullable: true,
+                },
+            ),
         ];
-        let terminals = TableSchema { key: vec![Kind::Integer], columns: columns.into() };
-        let pairs = TableSchema { key: vec![Kind::Text, Kind::Blob], columns: BTreeMap::new() };
-        Schema { tables: [("terminals".to_owned(), terminals), ("pairs".to_owned(), pairs)].into() }
+        let terminals = TableSchema {
+            key: vec![Kind::Integer],
+            columns: columns.into(),
+        };
+        let pairs = TableSchema {
+            key: vec![Kind::Text, Kind::Blob],
+            columns: BTreeMap::new(),
+        };
+        Schema {
+            tables: [("terminals".to_owned(), terminals), ("pairs".to_owned(), pairs)].into(),
+        }
     }
 
     fn change(column: &str, value: Value) -> RowChange {
@@ -145,22 +175,43 @@ mod tests {
         assert_eq!(schema.check(&change("latitude", Value::real(-6.1))), Ok(()));
         assert_eq!(schema.check(&change("latitude", Value::Null)), Ok(()));
 
-        let mismatch =
-            |column: &str| Err(Refusal::ValueMismatch { table: "terminals".to_owned(), column: column.to_owned() });
+        let mismatch = |column: &str| {
+            Err(Refusal::ValueMismatch {
+                table: "terminals".to_owned(),
+                column: column.to_owned(),
+            })
+        };
         assert_eq!(schema.check(&change("name", Value::Null)), mismatch("name"));
         assert_eq!(schema.check(&change("name", Value::Integer(5))), mismatch("name"));
-        assert_eq!(schema.check(&change("latitude", Value::Integer(5))), mismatch("latitude"));
-        assert!(matches!(schema.check(&change("id", Value::Integer(5))), Err(Refusal::UnknownColumn { .. })));
-        assert!(matches!(schema.check(&change(super::super::SENTINEL, Value::Null)), Err(Refusal::BareCreation { .. })));
+        assert_eq!(
+            schema.check(&change("latitude", Value::Integer(5))),
+            mismatch("latitude")
+        );
+        assert!(matches!(
+            schema.check(&change("id", Value::Integer(5))),
+            Err(Refusal::UnknownColumn { .. })
+        ));
+        assert!(matches!(
+            schema.check(&change(super::super::SENTINEL, Value::Null)),
+            Err(Refusal::BareCreation { .. })
+        ));
     }
 
     #[test]
     fn refuses_keys_of_another_shape() {
         let schema = schema();
-        for values in [vec![Value::Text("7".to_owned())], vec![Value::Integer(7), Value::Integer(7)]] {
+        for values in [
+            vec![Value::Text("7".to_owned())],
+            vec![Value::Integer(7), Value::Integer(7)],
+        ] {
             let mut change = change("name", Value::Text(String::new()));
             change.key = key::pack(&values).unwrap();
-            assert_eq!(schema.check(&change), Err(Refusal::KeyMismatch { table: "terminals".to_owned() }));
+            assert_eq!(
+                schema.check(&change),
+                Err(Refusal::KeyMismatch {
+                    table: "terminals".to_owned()
+                })
+            );
         }
     }
 
@@ -168,13 +219,34 @@ mod tests {
     fn refuses_versions_that_would_stop_cr_sqlite() {
         let good = change("name", Value::Text(String::new()));
         for version in [i64::MIN, -1, super::super::VERSION_MAX + 1, i64::MAX] {
-            let bad = RowChange { col_version: version, ..good.clone() };
+            let bad = RowChange {
+                col_version: version,
+                ..good.clone()
+            };
             assert_eq!(bad.check(), Err(Refusal::ColVersion { col_version: version }));
-            let bad = RowChange { causal_length: version, ..good.clone() };
-            assert_eq!(bad.check(), Err(Refusal::CausalLength { causal_length: version }));
-            let bad = RowChange { seq: version, ..good.clone() };
+            let bad = RowChange {
+                causal_length: version,
+                ..good.clone()
+            };
+            assert_eq!(
+                bad.check(),
+                Err(Refusal::CausalLength {
+                    causal_length: version
+                })
+            );
+            let bad = RowChange {
+                seq: version,
+                ..good.clone()
+            };
             assert_eq!(bad.check(), Err(Refusal::Seq { seq: version }));
         }
-        assert_eq!(RowChange { causal_length: 2, ..good }.check(), Err(Refusal::ColumnOfDeletedRow));
+        assert_eq!(
+            RowChange {
+                causal_length: 2,
+                ..good
+            }
+            .check(),
+            Err(Refusal::ColumnOfDeletedRow)
+        );
     }
 }

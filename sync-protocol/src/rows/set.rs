@@ -61,7 +61,10 @@ impl Row {
             order.then_with(|| change.value.merge_order(&cell.value)) == Ordering::Greater
         });
         if wins {
-            let cell = Cell { value: change.value.clone(), col_version: change.col_version };
+            let cell = Cell {
+                value: change.value.clone(),
+                col_version: change.col_version,
+            };
             self.cells.insert(change.column.clone(), cell);
         }
         wins
@@ -92,7 +95,10 @@ impl RowSet {
         if !self.tables.contains_key(&change.table) {
             self.tables.insert(change.table.clone(), BTreeMap::new());
         }
-        let rows = self.tables.get_mut(&change.table).expect("BUG: the table was just inserted");
+        let rows = self
+            .tables
+            .get_mut(&change.table)
+            .expect("BUG: the table was just inserted");
         match rows.get_mut(&change.key) {
             Some(row) => Ok(row.merge(change)),
             None => Ok(rows.entry(change.key.clone()).or_default().merge(change)),
@@ -103,14 +109,16 @@ impl RowSet {
     /// them into an empty set, or applying them to an empty replica, gives this state again.
     pub fn changes(&self) -> impl Iterator<Item = RowChange> + '_ {
         self.tables.iter().flat_map(|(table, rows)| {
-            rows.iter().flat_map(move |(key, row)| row_changes(table, key, row))
+            rows.iter()
+                .flat_map(move |(key, row)| row_changes(table, key, row))
         })
     }
 
     /// The live rows of a table by packed key (see [`super::key::unpack`]).
     pub fn live_rows(&self, table: &str) -> impl Iterator<Item = (&[u8], &Row)> {
         let rows = self.tables.get(table).into_iter().flatten();
-        rows.filter(|(_, row)| row.is_live()).map(|(key, row)| (key.as_slice(), row))
+        rows.filter(|(_, row)| row.is_live())
+            .map(|(key, row)| (key.as_slice(), row))
     }
 
     /// One row, alive or deleted.
@@ -136,7 +144,9 @@ fn row_changes<'a>(table: &'a str, key: &'a [u8], row: &'a Row) -> impl Iterator
         causal_length: row.causal_length,
         seq: 0,
     };
-    let sentinel = row.has_sentinel().then(|| change(SENTINEL, Value::Null, row.causal_length));
+    let sentinel = row
+        .has_sentinel()
+        .then(|| change(SENTINEL, Value::Null, row.causal_length));
     let before = row.cells.range::<str, _>((Unbounded, Excluded(SENTINEL)));
     let after = row.cells.range::<str, _>((Excluded(SENTINEL), Unbounded));
     let cells = move |(column, cell): (&String, &Cell)| change(column, cell.value.clone(), cell.col_version);
@@ -246,7 +256,10 @@ mod tests {
             seq: 0,
         };
         let rows = merged(&[sentinel(1, 1), sentinel(2, 1), sentinel(2, 2)]);
-        let live: Vec<_> = rows.live_rows("gates").map(|(key, _)| key::unpack(key).unwrap()).collect();
+        let live: Vec<_> = rows
+            .live_rows("gates")
+            .map(|(key, _)| key::unpack(key).unwrap())
+            .collect();
         assert_eq!(live, [vec![Value::Integer(1)]]);
         assert!(!rows.row("gates", &sentinel(2, 2).key).unwrap().is_live());
         assert_eq!(rows.live_rows("unknown").count(), 0);
