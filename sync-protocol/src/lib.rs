@@ -15,6 +15,7 @@ pub mod fare;
 pub mod have;
 pub mod id;
 pub mod journey;
+pub mod knowledge;
 pub mod ledger;
 pub mod money;
 pub mod rows;

@@ -3,12 +3,51 @@
 //! A [`RowChange`] is one row of cr-sqlite's `crsql_changes`, without the two columns a relay must not carry:
 //! `site_id` (it is the site of the changeset) and `db_version` (it is local to every replica).
 //! Nothing that guards money travels this way: in cr-sqlite the higher edit count wins, not the later time.
+//!
+//! # The merge
+//! A row has a *causal length*: 1 when first inserted, one more at every deletion and every re-insertion, so it
+//! is odd while the row lives. Of two states of a row the longer causal length wins as a whole. Under the same
+//! causal length each column stands alone: the higher edit count wins, then the greater value
+//! ([`Value::merge_order`]). The site, and a change's place in its transaction, decide nothing.
+//!
+//! Invariant: this is a join of semilattices, so replicas that received the same changes in any order and any
+//! number of times hold the same rows. [`RowSet`] is that merge without SQLite (the hub's copy);
+//! `edge-node/crsqlite/tests/convergence.rs` proves it equal to the real extension.
+
+mod digest;
+pub mod key;
+mod schema;
+mod set;
+
+use std::cmp::Ordering;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use digest::StateDigest;
+pub use key::KeyError;
+pub use schema::{Column, Kind, Schema, TableSchema};
+pub use set::{Cell, Row, RowSet};
 
 /// Largest `col_version` or causal length taken from outside (2^40). A change near `i64::MAX` would make
-/// cr-sqlite silently capture nothing afterwards.
+/// cr-sqlite silently capture nothing afterwards. A cell or row that reached the limit cannot be edited any more.
 pub const VERSION_MAX: i64 = 1 << 40;
+
+/// Most row changes in one changeset.
+pub const ROW_CHANGES_MAX: usize = 256;
+
+/// Longest table or column name in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Longest packed primary key in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Longest text or blob value in bytes.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// The column name of a change to the row itself: its creation, deletion or re-insertion.
+pub const SENTINEL: &str = "-1";
 
 /// A SQLite value. `Real` holds the bits of an IEEE double, so that values compare and hash exactly;
 /// only coordinates are real, never money (D-20).
@@ -26,7 +65,74 @@ pub enum Value {
     Blob(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
-/// One changed column of one row, or a row's creation or deletion (`column` is then `-1`).
+impl Value {
+    /// A real in its one canonical form: cr-sqlite takes -0.0 and 0.0 for the same value, so only 0.0 is kept.
+    pub fn real(real: f64) -> Value {
+        Value::Real(if real == 0.0 {
+            0.0_f64.to_bits()
+        } else {
+            real.to_bits()
+        })
+    }
+
+    /// Which value wins under equal edit counts: the greater one. Across types integers win over reals, then
+    /// text, blobs and NULL; text and blobs compare by bytes, as in cr-sqlite.
+    pub fn merge_order(&self, other: &Value) -> Ordering {
+        match (self, other) {
+            (Value::Integer(left), Value::Integer(right)) => left.cmp(right),
+            (Value::Real(left), Value::Real(right)) => f64::from_bits(*left)
+                .partial_cmp(&f64::from_bits(*right))
+                .unwrap_or(Ordering::Equal),
+            (Value::Text(left), Value::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
+            (Value::Blob(left), Value::Blob(right)) => left.cmp(right),
+            _ => other.type_code().cmp(&self.type_code()),
+        }
+    }
+
+    /// SQLite's number of the storage class, `SQLITE_INTEGER` to `SQLITE_NULL`.
+    fn type_code(&self) -> u8 {
+        match self {
+            Value::Integer(_) => 1,
+            Value::Real(_) => 2,
+            Value::Text(_) => 3,
+            Value::Blob(_) => 4,
+            Value::Null => 5,
+        }
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let bytes = match self {
+            Value::Real(bits) => {
+                let real = f64::from_bits(*bits);
+                return match real.is_finite() && *self == Value::real(real) {
+                    true => Ok(()),
+                    false => Err(Refusal::RealNotCanonical),
+                };
+            }
+            Value::Text(text) => text.len(),
+            Value::Blob(blob) => blob.len(),
+            Value::Null | Value::Integer(_) => 0,
+        };
+        if bytes > VALUE_BYTES_MAX {
+            return Err(Refusal::ValueSize { bytes });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => formatter.write_str("NULL"),
+            Value::Integer(integer) => write!(formatter, "{integer}"),
+            Value::Real(bits) => write!(formatter, "{:?}", f64::from_bits(*bits)),
+            Value::Text(text) => write!(formatter, "{text:?}"),
+            Value::Blob(blob) => write!(formatter, "blob of {} bytes", blob.len()),
+        }
+    }
+}
+
+/// One changed column of one row, or a row's creation or deletion (`column` is then [`SENTINEL`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RowChange {
     /// Table name, one of the replicated tables.
@@ -38,10 +144,159 @@ pub struct RowChange {
     pub column: String,
     /// The new value.
     pub value: Value,
-    /// Edit count of the column, 0 to [`VERSION_MAX`].
+    /// Edit count of the column, 0 to [`VERSION_MAX`]; of the row itself, its causal length.
     pub col_version: i64,
-    /// Causal length of the row: odd while it lives, even while deleted, 0 to [`VERSION_MAX`].
+    /// Causal length of the row: odd while it lives, even while deleted, 1 to [`VERSION_MAX`].
     pub causal_length: i64,
-    /// Position inside its transaction.
+    /// Position inside its transaction. It is no part of the state: it is 0 in a change read from a state.
     pub seq: i64,
+}
+
+impl RowChange {
+    /// Whether this change speaks of the row itself, not of one of its columns.
+    pub fn is_sentinel(&self) -> bool {
+        self.column == SENTINEL
+    }
+
+    /// Refuses what no honest replica sends, whatever the schema: outsized or non-canonical parts, versions
+    /// outside their range, and combinations that cr-sqlite would store as something else than they say.
+    pub fn check(&self) -> Result<(), Refusal> {
+        for name in [&self.table, &self.column] {
+            if name.is_empty() || name.len() > NAME_BYTES_MAX {
+                return Err(Refusal::NameSize { bytes: name.len() });
+            }
+        }
+        key::unpack(&self.key)?;
+        self.value.check()?;
+        if !(0..=VERSION_MAX).contains(&self.col_version) {
+            return Err(Refusal::ColVersion {
+                col_version: self.col_version,
+            });
+        }
+        if !(1..=VERSION_MAX).contains(&self.causal_length) {
+            return Err(Refusal::CausalLength {
+                causal_length: self.causal_length,
+            });
+        }
+        if !(0..=i64::from(i32::MAX)).contains(&self.seq) {
+            return Err(Refusal::Seq { seq: self.seq });
+        }
+        if self.is_sentinel() {
+            // cr-sqlite stores a sentinel's col_version as the row's causal length.
+            if self.col_version != self.causal_length || self.value != Value::Null {
+                return Err(Refusal::Sentinel);
+            }
+        } else if self.causal_length % 2 == 0 {
+            return Err(Refusal::ColumnOfDeletedRow);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RowChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}[", self.table)?;
+        match key::unpack(&self.key) {
+            Ok(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    write!(formatter, "{}{value}", if index == 0 { "" } else { ", " })?;
+                }
+            }
+            Err(_) => formatter.write_str("broken key")?,
+        }
+        if self.is_sentinel() {
+            let verb = if self.causal_length % 2 == 0 {
+                "deleted"
+            } else {
+                "created"
+            };
+            return write!(formatter, "] {verb} (life {})", self.causal_length);
+        }
+        write!(
+            formatter,
+            "].{} = {} (edit {}, life {})",
+            self.column, self.value, self.col_version, self.causal_length
+        )
+    }
+}
+
+/// Why a row change is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// A table or column name is empty or too long.
+    #[error("a name has {bytes} bytes, allowed are 1 to {NAME_BYTES_MAX}")]
+    NameSize {
+        /// Length found.
+        bytes: usize,
+    },
+    /// The packed key cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The value is too long.
+    #[error("a value has {bytes} bytes, more than {VALUE_BYTES_MAX}")]
+    ValueSize {
+        /// Length found.
+        bytes: usize,
+    },
+    /// NaN, an infinity or -0.0, which SQLite or cr-sqlite would not keep apart from other values.
+    #[error("a real is not finite or is -0.0")]
+    RealNotCanonical,
+    /// The edit count is out of range.
+    #[error("col_version {col_version} is outside 0 to {VERSION_MAX}")]
+    ColVersion {
+        /// Edit count found.
+        col_version: i64,
+    },
+    /// The causal length is out of range.
+    #[error("causal length {causal_length} is outside 1 to {VERSION_MAX}")]
+    CausalLength {
+        /// Causal length found.
+        causal_length: i64,
+    },
+    /// The position in the transaction is out of range.
+    #[error("seq {seq} is outside 0 to {}", i32::MAX)]
+    Seq {
+        /// Position found.
+        seq: i64,
+    },
+    /// A change of the row itself carries a value, or an edit count other than its causal length.
+    #[error("a change of the row itself must have no value and its causal length as col_version")]
+    Sentinel,
+    /// A column change under an even causal length, which means "deleted".
+    #[error("a column change of a deleted row")]
+    ColumnOfDeletedRow,
+    /// The table is not replicated here.
+    #[error("table {table:?} is not replicated here")]
+    UnknownTable {
+        /// Table named by the change.
+        table: String,
+    },
+    /// The table has no such replicated column.
+    #[error("table {table:?} has no replicated column {column:?}")]
+    UnknownColumn {
+        /// Table named by the change.
+        table: String,
+        /// Column named by the change.
+        column: String,
+    },
+    /// The key has the wrong number or types of columns for its table.
+    #[error("the key does not fit the primary key of table {table:?}")]
+    KeyMismatch {
+        /// Table named by the change.
+        table: String,
+    },
+    /// The value is not of the column's type: SQLite would convert or refuse it.
+    #[error("the value does not fit column {column:?} of table {table:?}")]
+    ValueMismatch {
+        /// Table named by the change.
+        table: String,
+        /// Column named by the change.
+        column: String,
+    },
+    /// A first creation without values, of a table that has columns besides its key.
+    #[error("a bare creation of a row of table {table:?}")]
+    BareCreation {
+        /// Table named by the change.
+        table: String,
+    },
 }
