@@ -25,7 +25,11 @@ impl KnowledgeAge {
     /// newest heartbeat, so that an old one is not taken for news.
     #[must_use]
     pub const fn unknown(hub_ms: Option<i64>, monotonic_ms: i64) -> KnowledgeAge {
-        KnowledgeAge { hub_ms, age_ms: UNKNOWN_AGE_MS, as_of_ms: monotonic_ms }
+        KnowledgeAge {
+            hub_ms,
+            age_ms: UNKNOWN_AGE_MS,
+            as_of_ms: monotonic_ms,
+        }
     }
 
     /// Notes a verified heartbeat of the hub: `hub_ms` is its own time in it, `direct` whether it came over a
@@ -37,7 +41,11 @@ impl KnowledgeAge {
             None => 0,
         };
         let grown_ms = self.age_ms(monotonic_ms);
-        self.age_ms = if direct { 0 } else { grown_ms.saturating_sub(progress_ms).max(0) };
+        self.age_ms = if direct {
+            0
+        } else {
+            grown_ms.saturating_sub(progress_ms).max(0)
+        };
         (self.hub_ms, self.as_of_ms) = (Some(hub_ms), monotonic_ms);
         true
     }
@@ -45,7 +53,8 @@ impl KnowledgeAge {
     /// The age now, milliseconds.
     #[must_use]
     pub fn age_ms(&self, monotonic_ms: i64) -> i64 {
-        self.age_ms.saturating_add(monotonic_ms.saturating_sub(self.as_of_ms).max(0))
+        self.age_ms
+            .saturating_add(monotonic_ms.saturating_sub(self.as_of_ms).max(0))
     }
 
     /// The hub's own time in the newest heartbeat.
@@ -87,7 +96,11 @@ mod tests {
     fn an_unknown_age_stays_between_a_day_and_three_until_the_hub_itself_is_heard() {
         let mut age = KnowledgeAge::unknown(Some(1_000), 0);
         assert!(age.hear(500_000_000, false, 10), "relayed");
-        assert_eq!(age.age_ms(10), 0, "half a billion milliseconds of progress are more than a day");
+        assert_eq!(
+            age.age_ms(10),
+            0,
+            "half a billion milliseconds of progress are more than a day"
+        );
         let mut age = KnowledgeAge::unknown(None, 0);
         age.hear(500_000_000, false, 10);
         assert!(age.age_ms(10) > 24 * HOUR_MS && age.age_ms(10) < 72 * HOUR_MS);
