@@ -1,0 +1,3 @@
+//! What is held against the production code.
+
+pub mod reference;
