@@ -2,7 +2,8 @@
 //! in as arguments, so the simulator runs exactly what production runs.
 //!
 //! From facts to money: [`fact`] → [`journey`] (the fold) → [`ledger`] (postings).
-//! From a writer to its peers: [`changeset`] (numbered, chained, signed) → [`have`] (who holds what) → [`wire`].
+//! From a writer to its peers: [`changeset`] (numbered, chained, signed) → [`have`] (who holds what) → [`wire`]
+//! (frames) → [`peer`] (who says what when).
 
 pub mod changeset;
 pub mod codec;
@@ -15,6 +16,7 @@ pub mod id;
 pub mod journey;
 pub mod ledger;
 pub mod money;
+pub mod peer;
 pub mod rows;
 pub mod time;
 pub mod wire;
