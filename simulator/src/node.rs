@@ -4,10 +4,11 @@
 pub mod gate;
 pub mod hub;
 
-use sync_protocol::changeset::Run;
+use sync_protocol::changeset::{Head, Run, Signature, Signer};
 use sync_protocol::have::{Range, SiteHave};
 use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::peer::{Peer, Refusal};
+use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
 /// What the world needs of any node to carry out what its sync engine puts out.
@@ -15,8 +16,7 @@ pub trait Shell {
     /// The sync engine.
     fn peer(&mut self) -> &mut Peer;
 
-    /// Verifies and appends a run. Returns the site, what is durably held of it, and what the node committed itself
-    /// because of it.
+    /// Verifies and appends a run. Returns the site and what is durably held of it.
     ///
     /// # Errors
     /// Why it was not taken, and what is held of the site.
@@ -30,4 +30,16 @@ pub trait Shell {
 
     /// The node's own heartbeat.
     fn beat(&mut self, now_ms: i64) -> Heartbeat;
+}
+
+/// A heartbeat in the node's own hand.
+fn signed_beat(node: NodeId, sites: Vec<(SiteId, Head)>, t: Stamp, signer: &impl Signer) -> Heartbeat {
+    let mut beat = Heartbeat { node, key: signer.public_key(), sites, t, signature: Signature([0; 64]) };
+    beat.signature = signer.sign(&beat.signed_message());
+    beat
+}
+
+/// Hashes settled cards alike on gates and at the hub.
+fn settled_hasher() -> blake3::Hasher {
+    blake3::Hasher::new_derive_key("gate sync 2026 simulator settled cards")
 }

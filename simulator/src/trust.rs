@@ -1,4 +1,4 @@
-//! Keys and certificates of a simulated network: the hub's authority signs (node, role, key), nothing more.
+//! Keys and certificates of a simulated network: the hub's authority signs (node, terminal, key), nothing more.
 //! Production uses X.509 certificates of the same authority; what is signed with the keys is the same.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sync_protocol::changeset::{PublicKey, Signature, Signer, SiteOpen, SiteRole, Trust};
 use sync_protocol::codec;
 use sync_protocol::ed25519::{self, Ed25519Signer};
-use sync_protocol::id::NodeId;
+use sync_protocol::id::{NodeId, TerminalCode};
 use sync_protocol::wire::Heartbeat;
 
 use crate::random::Stream;
@@ -24,10 +24,10 @@ impl Authority {
         Authority { signer: Ed25519Signer::from_secret(&stream.bytes()), admitted: BTreeMap::new() }
     }
 
-    /// Admits a node and returns its certificate for one role.
-    pub fn admit(&mut self, node: NodeId, role: SiteRole, key: PublicKey) -> Vec<u8> {
+    /// Admits a node and returns its certificate: a gate's for its terminal, the hub's (`None`) for all it writes.
+    pub fn admit(&mut self, node: NodeId, terminal: Option<TerminalCode>, key: PublicKey) -> Vec<u8> {
         self.admitted.insert(node, key);
-        self.signer.sign(&statement(node, role, &key)).0.to_vec()
+        self.signer.sign(&statement(node, terminal, &key)).0.to_vec()
     }
 
     /// Whether a heartbeat is its node's own.
@@ -44,14 +44,18 @@ impl Trust for Authority {
     }
 
     fn admits(&self, open: &SiteOpen) -> bool {
+        let terminal = match open.role {
+            SiteRole::Gate(terminal) => Some(terminal),
+            SiteRole::Decisions | SiteRole::Settled => None,
+        };
         let Ok(signature) = open.certificate.as_slice().try_into() else { return false };
-        let statement = statement(open.node, open.role, &open.public_key);
+        let statement = statement(open.node, terminal, &open.public_key);
         ed25519::verifies(&self.signer.public_key(), &statement, &Signature(signature))
     }
 }
 
-fn statement(node: NodeId, role: SiteRole, key: &PublicKey) -> [u8; 32] {
+fn statement(node: NodeId, terminal: Option<TerminalCode>, key: &PublicKey) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("gate sync 2026 simulated certificate");
-    hasher.update(&codec::encode(&(node, role, key)));
+    hasher.update(&codec::encode(&(node, terminal, key)));
     *hasher.finalize().as_bytes()
 }

@@ -284,11 +284,13 @@ impl World {
             gate: node,
             at_ms: now_ms,
             age_ms,
-            decision: committed.decision,
+            decision: committed.decided.decision,
             changeset: (committed.run.site, committed.run.last()),
         });
-        self.tell(node, committed.input());
-        Ok(committed.decision.tap.accepted)
+        let have = gate.site_have(committed.run.site);
+        let accepted = committed.decided.decision.tap.accepted;
+        self.tell(node, Input::Committed { run: committed.run, have });
+        Ok(accepted)
     }
 
     fn decide(&mut self, index: usize) -> anyhow::Result<()> {
