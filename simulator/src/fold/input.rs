@@ -18,6 +18,7 @@ use sync_protocol::id::{FactId, GateId, Seq, SiteId};
 
 use self::line::{Line, Named};
 pub use self::value::Wrong;
+use self::value::clipped;
 
 /// Longest line taken: room for a fare version of 480 terminals, the largest there is.
 pub const LINE_BYTES_MAX: u64 = 16 << 20;
@@ -215,7 +216,10 @@ impl Union {
         let first = self.lines[place];
         let seq = key.id.seq;
         Err(Wrong::new(
-            format!("site {site:?} seq {seq} says something else than line {first}"),
+            format!(
+                "site {:?} seq {seq} says something else than line {first}",
+                clipped(&site)
+            ),
             "one fact for each site and seq is allowed, repeated as it is or not at all",
         ))
     }

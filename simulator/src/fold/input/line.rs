@@ -6,7 +6,7 @@ use sync_protocol::id::{CardId, FactId, GateCode, GateId, OrderKey, TerminalCode
 use sync_protocol::money::Money;
 use sync_protocol::time::{Stamp, WALL_MS_MAX};
 
-use super::value::{Fields, Value, Wrong, one_of};
+use super::value::{Fields, Value, Wrong, clipped, listed};
 
 /// A fact with its place.
 pub(super) struct Line {
@@ -77,8 +77,8 @@ pub(super) fn parse(text: &str, named: &mut impl Named) -> Result<Line, Wrong> {
     let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
         let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         return Err(Wrong::new(
-            format!("fact {name:?} is not known"),
-            format!("{} are allowed", one_of(&known)),
+            format!("fact {:?} is not known", clipped(&name)),
+            format!("{} is allowed", listed(&known, "or")),
         ));
     };
     check_fields(&fields, kind)?;
@@ -101,9 +101,9 @@ fn check_fields(fields: &Fields, kind: &Kind) -> Result<(), Wrong> {
         let all: Vec<_> = [ENVELOPE, kind.fields].concat();
         let optional = match kind.optional {
             [] => String::new(),
-            optional => format!(", and may have {}", one_of(optional)),
+            optional => format!(", and may have {}", listed(optional, "and")),
         };
-        format!("a {} has {}{optional}", kind.name, one_of(&all))
+        format!("a {} has {}{optional}", kind.name, listed(&all, "and"))
     };
     let is_known = |name: &&str| {
         [ENVELOPE, kind.fields, kind.optional]
@@ -111,7 +111,10 @@ fn check_fields(fields: &Fields, kind: &Kind) -> Result<(), Wrong> {
             .any(|known| known.contains(name))
     };
     if let Some(name) = fields.names().find(|name| !is_known(name)) {
-        return Err(Wrong::new(format!("field {name:?} is not known"), allowed()));
+        return Err(Wrong::new(
+            format!("field {:?} is not known", clipped(name)),
+            allowed(),
+        ));
     }
     for name in ENVELOPE.iter().chain(kind.fields) {
         fields.get(name, allowed)?;
@@ -123,7 +126,7 @@ fn read_fact(kind: &str, fields: &Fields, named: &mut impl Named) -> Result<Fact
     if kind == "fare_version" {
         return read_fare_version(fields).map(Fact::FareVersion);
     }
-    let card: CardId = fields.required("card").identifier("8 to 20 of A-Z and 0-9 are")?;
+    let card: CardId = fields.required("card").identifier("8 to 20 of A-Z and 0-9")?;
     let reason = || fields.required("reason").text().map(|reason| reason.into_owned());
     let not_negative = || fields.required("amount").amount(Money::ZERO);
     Ok(match kind {
@@ -171,9 +174,7 @@ fn read_tap(card: CardId, fields: &Fields, named: &mut impl Named) -> Result<Tap
     let direction = fields
         .required("direction")
         .choice(&[("entry", Direction::Entry), ("exit", Direction::Exit)])?;
-    let gate: GateCode = fields
-        .required("gate")
-        .identifier("1 to 20 of A-Z, 0-9 and - are")?;
+    let gate: GateCode = fields.required("gate").identifier("1 to 20 of A-Z, 0-9 and -")?;
     let accepted = fields
         .required("accepted")
         .choice_of_words(&[("true", true), ("false", false)])?;
@@ -234,7 +235,7 @@ fn read_tap_id(value: Value, named: &mut impl Named) -> Result<FactId, Wrong> {
     let id = value.object(allowed())?;
     if let Some(name) = id.names().find(|name| !["site", "seq"].contains(name)) {
         return Err(Wrong::new(
-            format!("field {name:?} of field \"tap\" is not known"),
+            format!("field {:?} of field \"tap\" is not known", clipped(name)),
             allowed(),
         ));
     }
@@ -276,7 +277,7 @@ fn split_message(message: &str) -> (String, String) {
 }
 
 fn terminal(value: Value) -> Result<TerminalCode, Wrong> {
-    value.identifier("1 to 3 of A-Z are")
+    value.identifier("1 to 3 of A-Z")
 }
 
 fn time_ms(value: Value) -> Result<i64, Wrong> {

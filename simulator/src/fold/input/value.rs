@@ -44,11 +44,11 @@ impl<'a> Fields<'a> {
         serde_json::from_str(text).map_err(|error| {
             let message = error.to_string();
             let (what, _) = message.split_once(" at line").unwrap_or((&message, ""));
-            let column = error.column();
-            Wrong::new(
-                format!("column {column}: {what}"),
-                "one JSON object a line is allowed",
-            )
+            let place = match error.column() {
+                0 => String::new(),
+                column => format!("column {column}: "),
+            };
+            Wrong::new(format!("{place}{what}"), "one JSON object a line is allowed")
         })
     }
 
@@ -94,7 +94,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 let mut fields: Self::Value = Vec::with_capacity(16);
                 while let Some((Name(name), value)) = map.next_entry()? {
                     if fields.iter().any(|(known, _)| *known == name) {
-                        let name: String = name.chars().take(QUOTED_CHARS_MAX).collect();
+                        let name = clipped(&name);
                         return Err(serde::de::Error::custom(format_args!(
                             "field {name:?} is given twice"
                         )));
@@ -146,11 +146,7 @@ pub(super) struct Value<'a> {
 impl<'a> Value<'a> {
     /// Says that the value is none of what is allowed.
     pub(super) fn wrong(&self, allowed: impl Into<String>) -> Wrong {
-        let written = self.raw.get();
-        let mut quoted: String = written.chars().take(QUOTED_CHARS_MAX).collect();
-        if quoted.len() < written.len() {
-            quoted.push('…');
-        }
+        let quoted = clipped(self.raw.get());
         Wrong::new(format!("field {:?} is {quoted}", self.field), allowed)
     }
 
@@ -184,11 +180,11 @@ impl<'a> Value<'a> {
             .ok_or_else(|| self.wrong(allowed()))
     }
 
-    /// An identifier; `allowed` completes "… allowed".
+    /// An identifier; `allowed` says which.
     pub(super) fn identifier<T: FromStr>(&self, allowed: &str) -> Result<T, Wrong> {
         let text = self.text().ok();
         text.and_then(|text| text.parse().ok())
-            .ok_or_else(|| self.wrong(format!("{allowed} allowed")))
+            .ok_or_else(|| self.wrong(format!("{allowed} is allowed")))
     }
 
     /// One of several texts.
@@ -210,7 +206,7 @@ impl<'a> Value<'a> {
 
     fn wrong_choice<T>(&self, choices: &[(&str, T)]) -> Wrong {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        self.wrong(format!("{} are allowed", one_of(&names)))
+        self.wrong(format!("{} is allowed", listed(&names, "or")))
     }
 
     pub(super) fn list(&self, allowed: &str) -> Result<Vec<Value<'a>>, Wrong> {
@@ -225,11 +221,19 @@ impl<'a> Value<'a> {
     }
 }
 
-/// "a, b and c".
-pub(super) fn one_of(names: &[&str]) -> String {
+/// "a, b and c", or another last word.
+pub(super) fn listed(names: &[&str], last_word: &str) -> String {
     match names {
         [] => String::new(),
         [only] => (*only).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] => format!("{} {last_word} {last}", first.join(", ")),
+    }
+}
+
+/// As much of a text as a message quotes.
+pub(super) fn clipped(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
     }
 }
