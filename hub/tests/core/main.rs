@@ -1,0 +1,6 @@
+//! The hub's core as its users see it: runs go in, money, states and published changesets come out.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod bookings;
+mod network;
