@@ -1,0 +1,44 @@
+# The commands people and CI run. What they consist of is in .ci/.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# A log wants results; a terminal wants progress.
+QUIET := $(if $(CI),--quiet)
+.PHONY: help setup demo test bench fmt fmt-check clippy doc lint deny ci
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the targets below need, or say what to install
+	@.ci/setup all
+
+demo: ## build, cut Terminal C off in the rush hour, watch the network heal
+	@.ci/setup build
+	@cargo run $(QUIET) --release --locked -p simulator -- run terminal-c-island --out target/demo
+
+test: ## all tests, the documentation's examples, and equal seeds giving equal runs
+	@.ci/setup test
+	@.ci/test
+
+bench: ## measure into target/bench/results.json; one figure: make bench ONLY=name
+	@.ci/setup build
+	@cargo run $(QUIET) --release --locked -p tests --bin bench -- $(if $(ONLY),--only $(ONLY)) --out target/bench/results.json
+
+fmt: ## format the code
+	@cargo fmt --all
+
+lint: fmt-check clippy doc ## formatting, clippy and documentation, warnings denied
+
+fmt-check:
+	@cargo fmt --all --check
+
+clippy:
+	@cargo clippy $(QUIET) --workspace --all-targets --locked -- -D warnings
+
+doc:
+	@RUSTDOCFLAGS="-D warnings" cargo doc $(QUIET) --workspace --no-deps --locked
+
+deny: ## licences, bans, sources and, when their database can be had, advisories
+	@.ci/deny
+
+ci: ## what CI runs: all of the above checks
+	@bash .ci/run

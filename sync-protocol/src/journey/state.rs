@@ -1,0 +1,469 @@
+//! The resumable state of the fold, and its transitions. Every rule quotes its point of domain 4.8.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DUP_IN_MS, DUP_OUT_MS, Endpoint, Flag, Journey, JourneyStatus, MAX_JOURNEY_MS, OVERDAY_MS, PASSBACK_MS,
+    SAME_STATION_FREE_MS, Sink,
+};
+use crate::fact::{CardStatus, Direction, Fact, Tap};
+use crate::fare::{FareBook, FareTable};
+use crate::id::{CardId, FactId, OrderKey, TerminalCode};
+use crate::ledger::{Account, Posting, Rule};
+use crate::money::Money;
+
+/// A journey that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OpenJourney {
+    /// Where and when it began.
+    pub entry: Endpoint,
+    /// What its tap held.
+    pub hold: Money,
+    /// Whether a Close names the entry.
+    pub closed: bool,
+}
+
+/// The last exit that counted, for telling a repeated one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LastExit {
+    /// Where.
+    pub terminal: TerminalCode,
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// The last accepted tap in the order of reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LastTap {
+    /// There was none.
+    #[default]
+    None,
+    /// An entry.
+    Entry,
+    /// An exit.
+    Exit,
+}
+
+/// An exit that an entry right after it may still be read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PendingExit {
+    /// Where and when.
+    pub exit: Endpoint,
+    /// How far its clock may be off, milliseconds.
+    pub uncertainty_ms: u32,
+    /// What the gate quoted.
+    pub quoted: Option<Money>,
+    /// Whether a Close names it.
+    pub closed: bool,
+}
+
+/// An exit without entry that no Close has priced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct UnstartedExit(pub Endpoint);
+
+/// All that the next fact of a card needs: the complete resumable fold state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardState {
+    /// Credits minus debits of the card's account, without what `pending` and a closed `open` still cost.
+    pub posted: Money,
+    /// Status of the highest version so far.
+    pub status: CardStatus,
+    /// That version; 0 before any.
+    pub status_version: u64,
+    /// The journey under way.
+    pub open: Option<OpenJourney>,
+    /// The exit to compare a repeated one with.
+    pub last_exit: Option<LastExit>,
+    /// The last tap read.
+    pub last_tap: LastTap,
+    /// The exit that may still be swapped; it is not read yet.
+    pub pending: Option<PendingExit>,
+    /// Exits without entry and without price.
+    pub unstarted: Vec<UnstartedExit>,
+    /// Closes of taps not seen yet.
+    pub early_closes: Vec<FactId>,
+    /// The highest place in the order that was read.
+    pub order: OrderKey,
+}
+
+/// A card as it stands: the state with everything that is still open settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CardView {
+    /// Credits minus debits.
+    pub balance: Money,
+    /// The hold of the journey under way, else zero.
+    pub held: Money,
+    /// The journey under way.
+    pub open: Option<OpenJourney>,
+    /// The last exit that counts.
+    pub last_exit: Option<LastExit>,
+    /// Status of the card.
+    pub status: CardStatus,
+}
+
+impl CardView {
+    /// What is left after the hold.
+    #[must_use]
+    pub fn available(&self) -> Money {
+        self.balance - self.held
+    }
+}
+
+impl CardState {
+    /// Reads one more fact of the card. Facts come in the order of their keys, except at a gate, which folds what
+    /// is not covered in the order of arrival (design section 3).
+    pub fn apply(
+        &mut self,
+        card: CardId,
+        fares: &FareBook,
+        key: &OrderKey,
+        fact: &Fact,
+        sink: &mut impl Sink,
+    ) {
+        self.order = self.order.max(*key);
+        let own = Account::Card(card);
+        let posting = |rule, debit, credit, amount| Posting {
+            rule,
+            debit,
+            credit,
+            amount,
+            fact: key.id,
+            exit: None,
+        };
+        match fact {
+            Fact::Tap(tap) => self.tap(fares, key, tap, sink),
+            Fact::CardStatus { version, status, .. } if *version > self.status_version => {
+                (self.status, self.status_version) = (*status, *version);
+            }
+            Fact::Close { tap, .. } => self.close(fares, *tap, sink),
+            // Point 12. The same reference again counts once, the first in order (T-30).
+            Fact::TopUp { reference, .. } if !sink.first_reference(reference) => {}
+            Fact::TopUp { amount, .. } => {
+                self.post(
+                    card,
+                    posting(Rule::Topup, Account::TopupFloat, own, *amount),
+                    sink,
+                );
+            }
+            Fact::Refund { amount, .. } => {
+                self.post(
+                    card,
+                    posting(Rule::Refund, Account::FareRevenue, own, *amount),
+                    sink,
+                );
+            }
+            Fact::WriteOff { amount, .. } => {
+                self.post(
+                    card,
+                    posting(Rule::Writeoff, Account::Writeoff, own, *amount),
+                    sink,
+                );
+            }
+            Fact::Adjust { amount, .. } if *amount < Money::ZERO => {
+                self.post(
+                    card,
+                    posting(Rule::Adjust, own, Account::Adjustments, -*amount),
+                    sink,
+                );
+            }
+            Fact::Adjust { amount, .. } => {
+                self.post(
+                    card,
+                    posting(Rule::Adjust, Account::Adjustments, own, *amount),
+                    sink,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Zero amounts make no posting.
+    fn post(&mut self, card: CardId, posting: Posting, sink: &mut impl Sink) {
+        if posting.amount > Money::ZERO {
+            self.posted += posting.effect_on(card);
+            sink.money(posting);
+        }
+    }
+
+    /// The card as it stands, with what is still open settled on a copy: the waiting exit read where it stands, and
+    /// a closed journey left incomplete (point 10). What that states goes to `sink`.
+    pub fn finish(&self, fares: &FareBook, sink: &mut impl Sink) -> CardView {
+        let settled;
+        let state = if self.pending.is_some() || self.open.is_some_and(|open| open.closed) {
+            let mut copy = self.clone();
+            copy.read_pending(fares, sink);
+            if copy.open.is_some_and(|open| open.closed) {
+                copy.abandon(fares, sink);
+            }
+            settled = copy;
+            &settled
+        } else {
+            self
+        };
+        if let Some(open) = state.open {
+            sink.journey(Journey {
+                entry: Some(open.entry),
+                exit: None,
+                status: JourneyStatus::Active,
+                fare: Money::ZERO,
+                hold: open.hold,
+                closed: false,
+            });
+        }
+        CardView {
+            balance: state.posted,
+            held: state.open.map_or(Money::ZERO, |open| open.hold),
+            open: state.open,
+            last_exit: state.last_exit,
+            status: state.status,
+        }
+    }
+
+    fn tap(&mut self, fares: &FareBook, key: &OrderKey, tap: &Tap, sink: &mut impl Sink) {
+        // Point 2: denied taps are kept as evidence only.
+        if !tap.accepted {
+            return;
+        }
+        // Point 13: the status not after the tap in the order of point 1, which a swap does not change.
+        match self.status {
+            CardStatus::Active => {}
+            CardStatus::Suspended => sink.flag(Flag::AcceptedWhileSuspended, key.id),
+            CardStatus::Blocked => sink.flag(Flag::AcceptedWhileBlocked, key.id),
+            CardStatus::Closed => sink.flag(Flag::AcceptedWhileClosed, key.id),
+        }
+        let closed = self.take_early_close(key.id);
+        let endpoint = Endpoint {
+            tap: key.id,
+            terminal: tap.terminal,
+            at_ms: key.at.ms,
+        };
+        match tap.direction {
+            Direction::Entry => {
+                let open = OpenJourney {
+                    entry: endpoint,
+                    hold: tap.hold,
+                    closed,
+                };
+                self.read_entry_or_swap(fares, open, tap.uncertainty_ms, sink);
+            }
+            Direction::Exit => {
+                self.read_pending(fares, sink);
+                let exit = PendingExit {
+                    exit: endpoint,
+                    uncertainty_ms: tap.uncertainty_ms,
+                    quoted: tap.quoted,
+                    closed,
+                };
+                if self.last_tap == LastTap::Entry {
+                    self.read_exit(fares, &exit, sink);
+                } else {
+                    self.pending = Some(exit);
+                }
+            }
+        }
+    }
+
+    /// Point 3: an exit directly followed by an entry at another terminal no later than the sum of the two
+    /// uncertainties is read after it. `pending` is only set when the tap before it is not an entry.
+    fn read_entry_or_swap(
+        &mut self,
+        fares: &FareBook,
+        open: OpenJourney,
+        uncertainty_ms: u32,
+        sink: &mut impl Sink,
+    ) {
+        let swapped = self.pending.take_if(|pending| {
+            let apart_ms = open.entry.at_ms - pending.exit.at_ms;
+            let limit_ms = i64::from(pending.uncertainty_ms) + i64::from(uncertainty_ms);
+            pending.exit.terminal != open.entry.terminal && apart_ms <= limit_ms
+        });
+        self.read_pending(fares, sink);
+        self.read_entry(fares, open, sink);
+        if let Some(exit) = swapped {
+            sink.flag(Flag::ClockSkew, exit.exit.tap);
+            self.read_exit(fares, &exit, sink);
+        }
+    }
+
+    fn read_pending(&mut self, fares: &FareBook, sink: &mut impl Sink) {
+        if let Some(exit) = self.pending.take() {
+            self.read_exit(fares, &exit, sink);
+        }
+    }
+
+    /// Point 4.
+    fn read_entry(&mut self, fares: &FareBook, open: OpenJourney, sink: &mut impl Sink) {
+        self.last_tap = LastTap::Entry;
+        self.last_exit = None;
+        if let Some(before) = &self.open {
+            let elapsed_ms = elapsed_ms(before.entry.at_ms, open.entry.at_ms);
+            if before.entry.terminal == open.entry.terminal && elapsed_ms <= PASSBACK_MS {
+                let flag = if elapsed_ms <= DUP_IN_MS {
+                    Flag::DupIn
+                } else {
+                    Flag::PassbackIn
+                };
+                return sink.flag(flag, open.entry.tap);
+            }
+            self.abandon(fares, sink);
+        }
+        self.open = Some(open);
+    }
+
+    /// The open journey becomes incomplete and costs what the policy in force at its entry says (point 4).
+    fn abandon(&mut self, fares: &FareBook, sink: &mut impl Sink) {
+        let Some(open) = self.open.take() else { return };
+        let table = fares.effective_at(open.entry.at_ms);
+        let fare = table.map_or(Money::ZERO, |table| table.incomplete_charge(open.entry.terminal));
+        self.posted -= fare;
+        sink.flag(Flag::Incomplete, open.entry.tap);
+        sink.journey(Journey {
+            entry: Some(open.entry),
+            exit: None,
+            status: JourneyStatus::Incomplete,
+            fare,
+            hold: open.hold,
+            closed: open.closed,
+        });
+    }
+
+    /// Points 5 to 8.
+    fn read_exit(&mut self, fares: &FareBook, exit: &PendingExit, sink: &mut impl Sink) {
+        self.last_tap = LastTap::Exit;
+        if let Some(open) = self.open {
+            if elapsed_ms(open.entry.at_ms, exit.exit.at_ms) <= OVERDAY_MS {
+                return self.complete(fares, &open, exit, sink);
+            }
+            // Point 6.
+            sink.flag(Flag::Overday, exit.exit.tap);
+            self.abandon(fares, sink);
+        } else if let Some(last) = self.last_exit
+            && last.terminal == exit.exit.terminal
+            && elapsed_ms(last.at_ms, exit.exit.at_ms) <= DUP_OUT_MS
+        {
+            // Point 5.
+            return sink.flag(Flag::DupOut, exit.exit.tap);
+        }
+        self.leave_unstarted(fares, exit, sink);
+    }
+
+    /// Point 7.
+    fn leave_unstarted(&mut self, fares: &FareBook, exit: &PendingExit, sink: &mut impl Sink) {
+        let fare = if exit.closed {
+            unstarted_charge(fares, &exit.exit)
+        } else {
+            Money::ZERO
+        };
+        self.posted -= fare;
+        self.last_exit = Some(LastExit {
+            terminal: exit.exit.terminal,
+            at_ms: exit.exit.at_ms,
+        });
+        sink.flag(Flag::Unstarted, exit.exit.tap);
+        sink.journey(Journey {
+            entry: None,
+            exit: Some(exit.exit),
+            status: JourneyStatus::Unstarted,
+            fare,
+            hold: Money::ZERO,
+            closed: exit.closed,
+        });
+        if !exit.closed {
+            self.unstarted.push(UnstartedExit(exit.exit));
+        }
+    }
+
+    /// Points 8 and 9.
+    fn complete(&mut self, fares: &FareBook, open: &OpenJourney, exit: &PendingExit, sink: &mut impl Sink) {
+        let tap = exit.exit.tap;
+        let table = fares.effective_at(open.entry.at_ms);
+        let elapsed_ms = elapsed_ms(open.entry.at_ms, exit.exit.at_ms);
+        let mut fare = if open.entry.terminal == exit.exit.terminal {
+            sink.flag(Flag::SameStation, tap);
+            same_station_fare(table, &open.entry, elapsed_ms)
+        } else {
+            let fare = table.and_then(|table| table.fare(open.entry.terminal, exit.exit.terminal));
+            match (fare, exit.quoted) {
+                (Some(fare), Some(quoted)) if quoted < fare => {
+                    sink.flag(Flag::StaleFare, tap);
+                    Some(quoted)
+                }
+                _ => fare,
+            }
+        }
+        .unwrap_or_else(|| {
+            sink.flag(Flag::NoFare, tap);
+            open.hold
+        });
+        if elapsed_ms > MAX_JOURNEY_MS {
+            sink.flag(Flag::Overtime, tap);
+            fare = fare.max(open.hold);
+        }
+        if fare > open.hold {
+            sink.flag(Flag::FareOverHold, tap);
+        }
+        self.posted -= fare;
+        self.open = None;
+        self.last_exit = Some(LastExit {
+            terminal: exit.exit.terminal,
+            at_ms: exit.exit.at_ms,
+        });
+        sink.journey(Journey {
+            entry: Some(open.entry),
+            exit: Some(exit.exit),
+            status: JourneyStatus::Completed,
+            fare,
+            hold: open.hold,
+            closed: open.closed,
+        });
+    }
+
+    /// A Close counts wherever it stands in the order (points 7, 9, 10, 11).
+    fn close(&mut self, fares: &FareBook, tap: FactId, sink: &mut impl Sink) {
+        if let Some(open) = &mut self.open
+            && open.entry.tap == tap
+        {
+            open.closed = true;
+        } else if let Some(pending) = &mut self.pending
+            && pending.exit.tap == tap
+        {
+            pending.closed = true;
+        } else if let Some(place) = self
+            .unstarted
+            .iter()
+            .position(|UnstartedExit(exit)| exit.tap == tap)
+        {
+            let UnstartedExit(exit) = self.unstarted.remove(place);
+            let fare = unstarted_charge(fares, &exit);
+            self.posted -= fare;
+            sink.price_unstarted(tap, fare);
+        } else if !sink.close_finished(tap) && !self.early_closes.contains(&tap) {
+            self.early_closes.push(tap);
+        }
+    }
+
+    fn take_early_close(&mut self, tap: FactId) -> bool {
+        let place = self.early_closes.iter().position(|closed| *closed == tap);
+        place.map(|place| self.early_closes.swap_remove(place)).is_some()
+    }
+}
+
+/// Point 8: free up to five minutes, then the lowest fare from there. `None` when no fare is known.
+fn same_station_fare(table: Option<&FareTable>, entry: &Endpoint, elapsed_ms: i64) -> Option<Money> {
+    if elapsed_ms <= SAME_STATION_FREE_MS {
+        return Some(Money::ZERO);
+    }
+    table.and_then(|table| table.lowest_from(entry.terminal))
+}
+
+/// Point 7: by the version in force at the exit.
+fn unstarted_charge(fares: &FareBook, exit: &Endpoint) -> Money {
+    fares
+        .effective_at(exit.at_ms)
+        .map_or(Money::ZERO, |table| table.unstarted_charge(exit.terminal))
+}
+
+/// A negative duration counts as 0 (point 3).
+fn elapsed_ms(from_ms: i64, to_ms: i64) -> i64 {
+    (to_ms - from_ms).max(0)
+}
