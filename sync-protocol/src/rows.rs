@@ -12,7 +12,7 @@
 //!
 //! Invariant: this is a join of semilattices, so replicas that received the same changes in any order and any
 //! number of times hold the same rows. [`RowSet`] is that merge without SQLite (the hub's copy);
-//! `edge-node/crsqlite/tests/convergence.rs` proves it equal to the real extension.
+//! `edge-node/crsqlite/tests/replicas/convergence.rs` proves it equal to the real extension.
 
 mod digest;
 pub mod key;

@@ -7,9 +7,9 @@
 //!
 //! # Promises
 //! - Replicas that applied the same changes hold the same rows, in any order and any number of times, even when
-//!   the changes are hostile (`tests/convergence.rs`, `tests/hostile.rs`). Equal rows have equal [`state_digest`]s.
+//!   the changes are hostile (`tests/replicas/convergence.rs`, `tests/replicas/hostile.rs`). Equal rows have equal [`state_digest`]s.
 //! - [`apply`] merges all given changes or none, and never panics.
-//! - Whatever was applied or refused, local writes are captured afterwards (`tests/hostile.rs`).
+//! - Whatever was applied or refused, local writes are captured afterwards (`tests/replicas/hostile.rs`).
 //! - A local write that peers would refuse is refused here, before it is committed.
 //!
 //! # Departures from bare cr-sqlite 0.16.3, and why

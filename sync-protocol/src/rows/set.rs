@@ -80,7 +80,7 @@ impl Row {
 /// The state of the replicated tables.
 ///
 /// Invariant: the state depends on which changes were merged, not on their order or number; it equals what
-/// `crsqlite::apply` makes of them (`edge-node/crsqlite/tests/convergence.rs`).
+/// `crsqlite::apply` makes of them (`edge-node/crsqlite/tests/replicas/convergence.rs`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSet {
     tables: BTreeMap<String, BTreeMap<Vec<u8>, Row>>,

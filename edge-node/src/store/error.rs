@@ -1,0 +1,147 @@
+//! What can go wrong between a gate and its database file, in an operator's words.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+use sync_protocol::changeset::{BodyError, RunError};
+use sync_protocol::codec::CodecError;
+use thiserror::Error;
+
+/// A failure of one database file. Nothing of the failed call was committed.
+#[derive(Debug)]
+pub struct StoreError {
+    /// The file.
+    pub path: PathBuf,
+    /// What happened.
+    pub fault: Fault,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.fault)
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.fault.source()
+    }
+}
+
+/// What happened to the file.
+#[derive(Debug, Error)]
+pub enum Fault {
+    /// The folder is not there.
+    #[error("the folder of the database does not exist: create it, or correct the path")]
+    NoFolder,
+    /// Another process works on it.
+    #[error("another process has the database open: stop it first, one gate is one process")]
+    InUse,
+    /// The lock beside the file cannot be made.
+    #[error("the lock file beside the database cannot be opened: {0}; the folder must be writable")]
+    Lock(#[source] io::Error),
+    /// Not a SQLite file, or a damaged one.
+    #[error(
+        "the file is damaged or no SQLite database ({0}): move it away and start anew; what other nodes hold comes \
+         back from them"
+    )]
+    Damaged(String),
+    /// A SQLite database of something else.
+    #[error("the file is a SQLite database of another application (id {0:#x}): correct the path")]
+    Foreign(i32),
+    /// Written by a later version of this program.
+    #[error("the database has schema {found}, this program knows {known}: start the newer version again")]
+    SchemaNewer {
+        /// In the file.
+        found: u32,
+        /// Newest this program knows.
+        known: u32,
+    },
+    /// No room.
+    #[error("the disk is full: free some space; nothing was committed")]
+    Full,
+    /// Not writable.
+    #[error("the file or its folder is read-only: make both writable for this user")]
+    ReadOnly,
+    /// Cannot be opened.
+    #[error("the database cannot be opened ({0}): check the path and its permissions")]
+    CannotOpen(String),
+    /// Another connection held the file for too long.
+    #[error("the database stayed locked: end the long transaction of the other program")]
+    Busy,
+    /// The operating system failed.
+    #[error("reading or writing failed ({0}): check the disk")]
+    Io(String),
+    /// What the journal or a table holds cannot be read back.
+    #[error("stored content cannot be read back ({0}): the file is damaged; move it away and start anew")]
+    Content(String),
+    /// A write that is too large to replicate.
+    #[error("the changeset was refused: {0}")]
+    Body(#[from] BodyError),
+    /// More taps than one group commit takes.
+    #[error("{0} taps in one group: between 1 and {max} are allowed", max = super::GROUP_TAPS_MAX)]
+    Group(usize),
+    /// cr-sqlite refused.
+    #[error(transparent)]
+    Rows(crsqlite::Error),
+    /// Any other answer of SQLite.
+    #[error("SQLite: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Fault {
+        let Some(code) = error.sqlite_error_code() else {
+            return match error {
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..) => Fault::Content(error.to_string()),
+                _ => Fault::Sqlite(error),
+            };
+        };
+        let text = error.to_string();
+        match code {
+            ErrorCode::DiskFull => Fault::Full,
+            ErrorCode::ReadOnly => Fault::ReadOnly,
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Fault::CannotOpen(text),
+            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Fault::Damaged(text),
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Fault::Busy,
+            ErrorCode::SystemIoFailure => Fault::Io(text),
+            _ => Fault::Sqlite(error),
+        }
+    }
+}
+
+impl From<crsqlite::Error> for Fault {
+    fn from(error: crsqlite::Error) -> Fault {
+        match error {
+            crsqlite::Error::Sqlite(error) | crsqlite::Error::Unmerged { source: error, .. } => error.into(),
+            other => Fault::Rows(other),
+        }
+    }
+}
+
+impl From<CodecError> for Fault {
+    fn from(error: CodecError) -> Fault {
+        Fault::Content(error.to_string())
+    }
+}
+
+/// Why a run was not taken.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// It does not extend the log held here. Counted; gaps are asked for again.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// It would continue the log this very store is writing: a copy of this node's memory is running elsewhere.
+    #[error("another node continues this node's open site: a copy of this gate is running; stop one of them")]
+    OwnSite,
+    /// The log moved on another branch since the run was verified.
+    #[error("the log moved on another branch since the run was verified")]
+    Forked,
+    /// The database failed; the run can be offered again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

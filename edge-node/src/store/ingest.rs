@@ -1,0 +1,378 @@
+//! Logs of others: verified once, then appended and applied in slices, so that taps come first in between.
+//!
+//! Invariant: journal, head and tables move in one transaction, changeset by changeset; a head never moves back.
+//! What cannot be applied goes to the quarantine with its reason and never blocks its site; what a later version
+//! will understand stays listed until then ([`Store::open`] tries again). Nothing verified is ever lost.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rusqlite::{Transaction, TransactionBehavior};
+use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, SiteRole, Trust};
+use sync_protocol::have::SiteHave;
+use sync_protocol::id::{Seq, SiteId};
+use sync_protocol::time::Stamp;
+
+use super::apply::{Applier, Effects, Failure};
+use super::error::{Fault, IngestError};
+use super::judge::Refusal;
+use super::sites::{Ordinal, Site, seq};
+use super::writer::insert_body;
+use super::{Store, StoreError, sql};
+
+/// Changes in one slice while taps wait: one to two milliseconds with the commit. A changeset is never split.
+pub const SLICE_CHANGES: usize = 64;
+
+/// A run that was verified against the log held here.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    run: Run,
+    /// Position among the bodies of the first one that is new, and the heads from there on.
+    skipped: usize,
+    heads: Vec<Head>,
+    /// The site's opening, when it is new here.
+    open: Option<SiteOpen>,
+}
+
+/// What a slice did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// The site.
+    pub site: SiteId,
+    /// What is held of it now, durably.
+    pub have: SiteHave,
+    /// Changesets appended.
+    pub changesets: u64,
+    /// Changes in them.
+    pub changes: u64,
+    /// Of those, changes put into the quarantine.
+    pub quarantined: u64,
+    /// Of those, changes kept for a later version.
+    pub unapplied: u64,
+    /// Whether the run is finished.
+    pub complete: bool,
+}
+
+impl Verified {
+    /// The head after the body at a position.
+    fn head_at(&self, seq: Seq) -> Option<&Head> {
+        let first_new = self.heads.first()?.seq.0;
+        self.heads
+            .get(usize::try_from(seq.0.checked_sub(first_new)?).ok()?)
+    }
+}
+
+impl Store {
+    /// Verifies, appends and applies a whole run.
+    ///
+    /// # Errors
+    /// See [`Store::verify`] and [`Store::ingest_slice`].
+    pub fn ingest(&mut self, run: &Run, trust: &impl Trust) -> Result<Ingested, IngestError> {
+        let verified = self.verify(run, trust)?;
+        let mut total = self.ingest_slice(&verified, usize::MAX)?;
+        while !total.complete {
+            let slice = self.ingest_slice(&verified, usize::MAX)?;
+            total = Ingested {
+                changesets: total.changesets + slice.changesets,
+                changes: total.changes + slice.changes,
+                quarantined: total.quarantined + slice.quarantined,
+                unapplied: total.unapplied + slice.unapplied,
+                ..slice
+            };
+        }
+        Ok(total)
+    }
+
+    /// Verifies a run against the durable head of its log.
+    ///
+    /// # Errors
+    /// It does not extend the log; counted by reason.
+    pub fn verify(&mut self, run: &Run, trust: &impl Trust) -> Result<Verified, IngestError> {
+        let result = self.extension(run, trust);
+        match &result {
+            Err(IngestError::Run(RunError::Duplicate)) => self.counters.duplicates += 1,
+            Err(IngestError::Run(RunError::Gap { .. })) => self.counters.gaps += 1,
+            Err(_) => self.counters.refused_runs += 1,
+            Ok(_) => {}
+        }
+        result
+    }
+
+    fn extension(&self, run: &Run, trust: &impl Trust) -> Result<Verified, IngestError> {
+        let known = self.sites.get(run.site);
+        let head = known.map_or_else(|| Head::empty(run.site), |site| site.head);
+        let extension = run.extend(&head, known.map(|site| &site.key), trust)?;
+        if run.site == self.writer.site {
+            return Err(IngestError::OwnSite);
+        }
+        let open = match known {
+            Some(_) => None,
+            None => Some(run.opening(trust)?),
+        };
+        if open.as_ref().is_some_and(|open| !is_plausible(open)) {
+            return Err(RunError::NotAdmitted.into());
+        }
+        Ok(Verified {
+            run: run.clone(),
+            skipped: extension.skipped,
+            heads: extension.heads,
+            open,
+        })
+    }
+
+    /// Appends and applies the next changesets of a verified run in one transaction: at least one, and more while
+    /// their changes stay within `changes_max`.
+    ///
+    /// # Errors
+    /// The log moved on another branch since, or the database failed; then nothing of this slice is committed.
+    pub fn ingest_slice(&mut self, verified: &Verified, changes_max: usize) -> Result<Ingested, IngestError> {
+        let head = self.sites.have().head(verified.run.site);
+        let moved = verified
+            .head_at(head.seq)
+            .is_some_and(|expected| *expected != head);
+        if moved || head.seq.next() < verified.heads[0].seq {
+            return Err(IngestError::Forked);
+        }
+        let result = self.try_slice(verified, changes_max);
+        Ok(self.named(result)?)
+    }
+
+    fn try_slice(&mut self, verified: &Verified, changes_max: usize) -> Result<Ingested, Fault> {
+        let mut refused = BTreeMap::new();
+        loop {
+            match self.attempt(verified, changes_max, &refused) {
+                Ok(ingested) => return Ok(ingested),
+                Err((_, Failure::Fault(fault))) => return Err(fault),
+                // Each turn adds a changeset, and a run has finitely many.
+                Err((seq, Failure::Rows(reason))) => {
+                    refused.insert(seq, reason);
+                }
+            }
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        verified: &Verified,
+        changes_max: usize,
+        refused: &BTreeMap<Seq, Refusal>,
+    ) -> Result<Ingested, (Seq, Failure)> {
+        let fault = |fault: Fault| (Seq::NONE, Failure::Fault(fault));
+        let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)
+            .map_err(|error| fault(error.into()))?;
+        let known = self.sites.get(verified.run.site).copied();
+        let mut site = known.unwrap_or_else(|| new_site(verified, self.sites.next_ordinal()));
+        let mut applier = Applier {
+            transaction: &transaction,
+            sites: &self.sites,
+            fares: &self.fares,
+            schema: &self.schema,
+            arrival: self.arrival,
+            effects: Effects::default(),
+        };
+        let mut changesets = 0;
+        for (bytes, head) in rest(verified, &site) {
+            let body = Body::decode(bytes).map_err(|error| error.to_string());
+            let changes = body.as_ref().map_or(1, |body| body.changes.len());
+            let so_far = usize::try_from(applier.effects.changes).unwrap_or(usize::MAX);
+            if changesets > 0 && so_far.saturating_add(changes) > changes_max {
+                break;
+            }
+            let seq = head.seq;
+            applier
+                .body(&site, seq, &body, refused.get(&seq))
+                .map_err(|failure| (seq, failure))?;
+            let signature = (seq == verified.run.last()).then_some(&verified.run.signature.0);
+            insert_body(&transaction, &site, seq, bytes, signature).map_err(fault)?;
+            (site.head, site.stamp) = (*head, last_stamp(&body).unwrap_or(site.stamp));
+            changesets += 1;
+        }
+        let (effects, arrival) = (applier.effects, applier.arrival);
+        site.arrival = arrival;
+        if changesets > 0 {
+            let written = if known.is_some() {
+                site.advance(&transaction)
+            } else {
+                site.insert(&transaction)
+            };
+            written.map_err(fault)?;
+        }
+        transaction.commit().map_err(|error| fault(error.into()))?;
+
+        self.arrival = arrival;
+        if changesets > 0 {
+            self.sites.put(site);
+        }
+        let ingested = Ingested {
+            site: site.id,
+            have: SiteHave {
+                role: site.role,
+                floor: site.floor,
+                head: site.head,
+            },
+            changesets,
+            changes: effects.changes,
+            quarantined: effects.quarantined,
+            unapplied: effects.unapplied,
+            complete: site.head.seq >= verified.run.last(),
+        };
+        self.counters.ingested += changesets;
+        self.learn(effects).map_err(fault)?;
+        Ok(ingested)
+    }
+
+    /// Applies what was kept for a later version, which this one may be. Returns how many changes left the list.
+    pub(super) fn apply_pending(&mut self) -> Result<u64, Fault> {
+        let listed = self.listed()?;
+        let mut done = 0;
+        for (ordinal, position, index) in listed {
+            done += u64::from(self.apply_kept(ordinal, position, index)?);
+        }
+        Ok(done)
+    }
+
+    fn listed(&self) -> Result<Vec<(Ordinal, Seq, u16)>, Fault> {
+        let mut statement = self.replica.prepare_cached(sql::UNAPPLIED)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, seq(row.get(1)?), row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn apply_kept(&mut self, ordinal: Ordinal, position: Seq, index: u16) -> Result<bool, Fault> {
+        let site = self.sites.by_ordinal(ordinal).copied();
+        let site =
+            site.ok_or_else(|| Fault::Content(format!("a change of site {ordinal}, which is in no table")))?;
+        let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
+        let bytes: Vec<u8> = transaction.query_row(
+            sql::JOURNAL_BODY,
+            [ordinal, super::sites::integer(position)],
+            |row| row.get(0),
+        )?;
+        let body = Body::decode(&bytes).map_err(|error| Fault::Content(error.to_string()))?;
+        let mut applier = Applier {
+            transaction: &transaction,
+            sites: &self.sites,
+            fares: &self.fares,
+            schema: &self.schema,
+            arrival: self.arrival,
+            effects: Effects::default(),
+        };
+        match applier.kept(&site, position, index, &body) {
+            Ok(true) => {}
+            // Still ahead of this version, or SQLite refuses it: it stays on the list.
+            Ok(false) | Err(Failure::Rows(_)) => return Ok(false),
+            Err(Failure::Fault(fault)) => return Err(fault),
+        }
+        let (effects, arrival) = (applier.effects, applier.arrival);
+        let site = Site { arrival, ..site };
+        site.advance(&transaction)?;
+        transaction.execute(
+            sql::UNAPPLIED_DELETE,
+            rusqlite::params![ordinal, super::sites::integer(position), index],
+        )?;
+        transaction.commit()?;
+        self.arrival = arrival;
+        self.sites.put(site);
+        self.learn(effects)?;
+        Ok(true)
+    }
+
+    /// Tells memory what was committed.
+    fn learn(&mut self, effects: Effects) -> Result<(), Fault> {
+        self.counters.quarantined += effects.quarantined;
+        self.counters.compared += effects.compared;
+        self.counters.divergences += effects.divergences;
+        for card in &effects.cards {
+            self.remembered.forget(*card);
+        }
+        if effects.rows || !effects.covered.is_empty() || !effects.fares.is_empty() {
+            self.remembered.forget_all();
+        }
+        for (site, up_to) in effects.covered {
+            self.sites.cover(site, up_to);
+        }
+        for version in effects.fares {
+            self.fares.insert(version);
+        }
+        if effects.rows {
+            self.read_mode()?;
+        }
+        Ok(())
+    }
+
+    /// What was verified but could not be applied.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        let read = || -> Result<Vec<Quarantined>, Fault> {
+            let mut statement = self.replica.prepare_cached(sql::QUARANTINE)?;
+            let rows = statement.query_map([], |row| {
+                Ok(Quarantined {
+                    site: SiteId(row.get(0)?),
+                    seq: seq(row.get(1)?),
+                    change: u16::try_from(row.get::<_, i64>(2)?).ok(),
+                    reason: row.get(3)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        };
+        self.named(read())
+    }
+}
+
+/// A change that verified but could not be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its site.
+    pub site: SiteId,
+    /// Its changeset.
+    pub seq: Seq,
+    /// Its place in the changeset; `None` when the whole changeset is meant.
+    pub change: Option<u16>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Whether node and role go together, whatever a certificate says.
+fn is_plausible(open: &SiteOpen) -> bool {
+    open.node.is_hub() != matches!(open.role, SiteRole::Gate(_))
+}
+
+fn new_site(verified: &Verified, ordinal: Ordinal) -> Site {
+    let open = verified
+        .open
+        .as_ref()
+        .expect("BUG: a run of an unknown site verifies with its opening only");
+    Site {
+        ordinal,
+        id: verified.run.site,
+        role: open.role,
+        node: open.node,
+        key: open.public_key,
+        own: false,
+        floor: Seq::NONE,
+        head: Head::empty(verified.run.site),
+        stamp: Stamp::default(),
+        arrival: 0,
+    }
+}
+
+/// The bodies beyond the head of the site, with the heads they lead to.
+fn rest<'a>(verified: &'a Verified, site: &Site) -> impl Iterator<Item = (&'a Bytes, &'a Head)> + use<'a> {
+    let head = site.head.seq;
+    let bodies = verified.run.bodies.iter().skip(verified.skipped);
+    bodies
+        .zip(&verified.heads)
+        .skip_while(move |(_, next)| next.seq <= head)
+}
+
+/// Time of a changeset's last change.
+fn last_stamp(body: &Result<Body, Refusal>) -> Option<Stamp> {
+    let body = body.as_ref().ok()?;
+    Some(
+        body.changes
+            .last()
+            .and_then(|change| change.at)
+            .unwrap_or(body.at),
+    )
+}

@@ -1,0 +1,168 @@
+//! Opening the file: one process, a known schema, a new site.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crsqlite::Replica;
+use rusqlite::{Connection, OpenFlags};
+use sync_protocol::changeset::Signer;
+use sync_protocol::codec;
+use sync_protocol::decide::{Gate, Policy};
+use sync_protocol::fare::{FareBook, FareVersion};
+use sync_protocol::id::SiteId;
+
+use super::cards::Remembered;
+use super::error::Fault;
+use super::sites::Sites;
+use super::writer::Writer;
+use super::{Counters, Store, StoreError, schema, sql};
+
+/// How long a write waits for another program's transaction on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// SQLite's page cache, KiB.
+const CACHE_KIB: i64 = 4_096;
+/// Pages in the WAL file before a commit moves them into the database.
+const CHECKPOINT_PAGES: i64 = 1_000;
+/// What the WAL file is cut to after a checkpoint, bytes.
+const WAL_BYTES_KEPT: i64 = 16 << 20;
+/// Prepared statements kept.
+const STATEMENTS_KEPT: usize = 64;
+
+/// What a gate brings to its database.
+pub struct Opening {
+    /// The gate, as configured; the `gates` table may switch its mode.
+    pub gate: Gate,
+    /// The limits of deciding alone.
+    pub policy: Policy,
+    /// Signs this node's changesets.
+    pub signer: Box<dyn Signer + Send>,
+    /// Proof that the key is this node's, for its SiteOpen.
+    pub certificate: Vec<u8>,
+    /// Drawn anew for every start: makes the new site's id.
+    pub random: [u8; 16],
+}
+
+impl Store {
+    /// Opens the database at `path`, which is created when there is none, and begins a new site in it.
+    ///
+    /// # Errors
+    /// See [`Fault`]. A database that is not a gate's, is newer than this program or is open elsewhere is left as
+    /// it is.
+    pub fn open(path: impl AsRef<Path>, opening: Opening) -> Result<Store, StoreError> {
+        let path = path.as_ref().to_path_buf();
+        match try_open(&path, opening) {
+            Ok(store) => Ok(store),
+            Err(fault) => Err(StoreError { path, fault }),
+        }
+    }
+}
+
+fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
+    let lock = lock(path)?;
+    let key = opening.signer.public_key();
+    let site = SiteId::derive(&key.0, &opening.random);
+
+    // cr-sqlite reads its site id when it is loaded: the first connection sets it, the second one works.
+    let connection = connect(path)?;
+    schema::check(&connection)?;
+    tune(&connection)?;
+    let mut replica = Replica::open(connection)?;
+    schema::migrate(&mut replica)?;
+    crsqlite::set_site_id(&replica, site.0)?;
+    replica.close()?;
+
+    let connection = connect(path)?;
+    tune(&connection)?;
+    let replica = Replica::open(connection)?;
+    replica.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    let sites = Sites::load(&replica)?;
+    let gate = opening.gate;
+    let writer = Writer::new(
+        gate.id.node(),
+        gate.terminal,
+        opening.signer,
+        opening.random,
+        opening.certificate,
+        &sites,
+    );
+    let mut store = Store {
+        schema: crsqlite::schema(&replica)?,
+        fares: fares(&replica)?,
+        arrival: sites.iter().map(|site| site.arrival).max().unwrap_or(0),
+        replica,
+        path: path.to_path_buf(),
+        _lock: lock,
+        own_gate: gate,
+        mode: None,
+        policy: opening.policy,
+        writer,
+        sites,
+        remembered: Remembered::default(),
+        counters: Counters::default(),
+    };
+    store.read_mode()?;
+    store.apply_pending()?;
+    Ok(store)
+}
+
+/// One process at a time: a lock on a file beside the database, which the system takes back when the process ends.
+/// (Locks on the database file itself are SQLite's.)
+fn lock(path: &Path) -> Result<File, Fault> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        return Err(Fault::NoFolder);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(PathBuf::from(name))
+        .map_err(Fault::Lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::InUse),
+        Err(TryLockError::Error(error)) => Err(Fault::Lock(error)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Fault> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// The order matters little, but the journal mode comes first: it writes to the file, and tells a read-only one.
+fn tune(connection: &Connection) -> Result<(), Fault> {
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Fault::CannotOpen(format!("its journal mode stays {mode}")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(())
+}
+
+/// Every fare version stored. One that no longer reads is left out: the others stay in force (I11).
+fn fares(connection: &Connection) -> Result<FareBook, Fault> {
+    let mut book = FareBook::default();
+    let mut statement = connection.prepare(sql::FARE_VERSIONS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(0)?;
+        if let Ok(version) = codec::decode::<FareVersion>(&bytes)
+            && version.check().is_ok()
+        {
+            book.insert(version);
+        }
+    }
+    Ok(book)
+}

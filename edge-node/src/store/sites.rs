@@ -1,0 +1,204 @@
+//! The logs held here, in memory as in the table `sites`, and what the hub has covered of them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+use sync_protocol::changeset::{ChainHash, Head, PublicKey, SiteRole};
+use sync_protocol::have::{Have, SiteHave};
+use sync_protocol::id::{NodeId, Seq, SiteId, TerminalCode};
+use sync_protocol::time::Stamp;
+
+use super::error::Fault;
+use super::sql;
+
+/// Stands for a site's id in the tables.
+pub(super) type Ordinal = i64;
+
+/// One log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    pub(super) ordinal: Ordinal,
+    pub(super) id: SiteId,
+    pub(super) role: SiteRole,
+    pub(super) node: NodeId,
+    pub(super) key: PublicKey,
+    /// Opened by this database.
+    pub(super) own: bool,
+    pub(super) floor: Seq,
+    pub(super) head: Head,
+    /// Time of the last change.
+    pub(super) stamp: Stamp,
+    /// The highest arrival number when the head moved.
+    pub(super) arrival: i64,
+}
+
+/// All logs.
+#[derive(Debug, Default)]
+pub(super) struct Sites {
+    by_id: BTreeMap<SiteId, Site>,
+    ids: BTreeMap<Ordinal, SiteId>,
+    covered: BTreeMap<SiteId, Seq>,
+    have: Have,
+}
+
+impl Sites {
+    pub(super) fn load(connection: &Connection) -> Result<Sites, Fault> {
+        let mut sites = Sites::default();
+        let mut statement = connection.prepare(sql::SITES)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            sites.put(read(row)?);
+        }
+        let mut statement = connection.prepare(sql::WATERMARKS)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            sites.cover(SiteId(row.get(0)?), seq(row.get(1)?));
+        }
+        Ok(sites)
+    }
+
+    pub(super) fn get(&self, id: SiteId) -> Option<&Site> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn id_of(&self, ordinal: Ordinal) -> Option<SiteId> {
+        self.ids.get(&ordinal).copied()
+    }
+
+    pub(super) fn by_ordinal(&self, ordinal: Ordinal) -> Option<&Site> {
+        self.by_id.get(self.ids.get(&ordinal)?)
+    }
+
+    pub(super) fn next_ordinal(&self) -> Ordinal {
+        self.ids.last_key_value().map_or(1, |(ordinal, _)| ordinal + 1)
+    }
+
+    /// Sites opened by this database, newest first.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Site> {
+        self.ids
+            .values()
+            .rev()
+            .filter_map(|id| self.by_id.get(id))
+            .filter(|site| site.own)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Site> {
+        self.by_id.values()
+    }
+
+    /// Notes a site that was inserted or advanced. Heads never move back.
+    pub(super) fn put(&mut self, site: Site) {
+        let known = self.by_id.entry(site.id).or_insert(site);
+        assert!(
+            known.head.seq <= site.head.seq,
+            "BUG: the head of {} moves back",
+            site.id
+        );
+        *known = site;
+        self.ids.insert(site.ordinal, site.id);
+        self.have.advance(
+            site.id,
+            SiteHave {
+                role: site.role,
+                floor: site.floor,
+                head: site.head,
+            },
+        );
+    }
+
+    /// Notes up to where the hub's settled states cover a site. Never moves back.
+    pub(super) fn cover(&mut self, site: SiteId, up_to: Seq) {
+        let known = self.covered.entry(site).or_default();
+        *known = up_to.max(*known);
+    }
+
+    pub(super) fn covered(&self, site: SiteId) -> Seq {
+        self.covered.get(&site).copied().unwrap_or_default()
+    }
+
+    pub(super) fn is_covered(&self, ordinal: Ordinal, seq: Seq) -> bool {
+        self.id_of(ordinal).is_some_and(|id| seq <= self.covered(id))
+    }
+
+    pub(super) fn have(&self) -> &Have {
+        &self.have
+    }
+}
+
+impl Site {
+    pub(super) fn insert(&self, connection: &Connection) -> Result<(), Fault> {
+        let (role, terminal) = match self.role {
+            SiteRole::Gate(terminal) => (0, Some(terminal)),
+            SiteRole::Decisions => (1, None),
+            SiteRole::Settled => (2, None),
+        };
+        connection.prepare_cached(sql::SITE_INSERT)?.execute(params![
+            self.id.0,
+            role,
+            terminal.as_ref().map(TerminalCode::as_str),
+            self.node.0,
+            self.key.0,
+            self.own,
+            integer(self.head.seq),
+            self.head.chain.0,
+            self.stamp.ms,
+            self.stamp.counter,
+            self.arrival,
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn advance(&self, connection: &Connection) -> Result<(), Fault> {
+        let changed = connection.prepare_cached(sql::SITE_ADVANCE)?.execute(params![
+            self.ordinal,
+            integer(self.head.seq),
+            self.head.chain.0,
+            self.stamp.ms,
+            self.stamp.counter,
+            self.arrival,
+        ])?;
+        assert!(changed == 1, "BUG: site {} is not in its table", self.id);
+        Ok(())
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Site, Fault> {
+    let terminal: Option<String> = row.get(3)?;
+    let role = match (row.get(2)?, terminal) {
+        (0, Some(code)) => SiteRole::Gate(
+            code.parse()
+                .map_err(|error| Fault::Content(format!("a site's terminal: {error}")))?,
+        ),
+        (1, None) => SiteRole::Decisions,
+        (2, None) => SiteRole::Settled,
+        (role, _) => return Err(Fault::Content(format!("a site's role is {role}"))),
+    };
+    Ok(Site {
+        ordinal: row.get(0)?,
+        id: SiteId(row.get(1)?),
+        role,
+        node: NodeId(row.get(4)?),
+        key: PublicKey(row.get(5)?),
+        own: row.get(6)?,
+        floor: seq(row.get(7)?),
+        head: Head {
+            seq: seq(row.get(8)?),
+            chain: ChainHash(row.get(9)?),
+        },
+        stamp: Stamp {
+            ms: row.get(10)?,
+            counter: row.get(11)?,
+        },
+        arrival: row.get(12)?,
+    })
+}
+
+/// A position as SQLite stores it. Beyond its range no log can be.
+pub(super) fn integer(seq: Seq) -> i64 {
+    i64::try_from(seq.0).unwrap_or(i64::MAX)
+}
+
+/// A position read back.
+pub(super) fn seq(stored: i64) -> Seq {
+    Seq(stored.unsigned_abs())
+}

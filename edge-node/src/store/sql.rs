@@ -1,0 +1,76 @@
+//! The statements, one file each in `sql/edge/queries`.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(pub(super) const $name: &str = include_str!(concat!("../../../sql/edge/queries/", $file, ".sql"));)*
+
+        #[cfg(test)]
+        const ALL: &[(&str, &str)] = &[$(($file, $name)),*];
+    };
+}
+
+statements! {
+    CARD = "card",
+    CARDS_ALL = "cards_all",
+    CARD_UPSERT = "card_upsert",
+    CLOSED_SET = "closed_set",
+    CONFIG_SET = "config_set",
+    COUNTS = "counts",
+    COVERED_ADVANCE = "covered_advance",
+    DENIED = "denied",
+    DENY = "deny",
+    FACTS_OF_CARD = "facts_of_card",
+    FACTS_OF_CARD_COUNT = "facts_of_card_count",
+    FACT_INSERT = "fact_insert",
+    FARE_HASHES = "fare_hashes",
+    FARE_VERSIONS = "fare_versions",
+    FARE_VERSION_HASH = "fare_version_hash",
+    FARE_VERSION_INSERT = "fare_version_insert",
+    GATE_MODE = "gate_mode",
+    GATE_MODE_SET = "gate_mode_set",
+    GATE_STATUS_SET = "gate_status_set",
+    HEARTBEATS = "heartbeats",
+    HEARTBEAT_SAVE = "heartbeat_save",
+    JOURNAL_BODY = "journal_body",
+    JOURNAL_INSERT = "journal_insert",
+    JOURNAL_NEWEST = "journal_newest",
+    JOURNAL_RANGE = "journal_range",
+    QUARANTINE = "quarantine",
+    QUARANTINE_INSERT = "quarantine_insert",
+    SITES = "sites",
+    SITE_ADVANCE = "site_advance",
+    SITE_INSERT = "site_insert",
+    UNAPPLIED = "unapplied",
+    UNAPPLIED_DELETE = "unapplied_delete",
+    UNAPPLIED_INSERT = "unapplied_insert",
+    WATERMARKS = "watermarks",
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crsqlite::Replica;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn every_statement_file_is_named_here_and_prepares() {
+        let mut replica = Replica::open(Connection::open_in_memory().unwrap()).unwrap();
+        schema::migrate(&mut replica).unwrap();
+        let named: BTreeSet<String> = ALL.iter().map(|(file, _)| format!("{file}.sql")).collect();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/edge/queries");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(named, files);
+        for (file, sql) in ALL {
+            if let Err(error) = replica.prepare(sql) {
+                panic!("{file}: {error}");
+            }
+        }
+    }
+}

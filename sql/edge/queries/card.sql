@@ -1,0 +1,1 @@
+SELECT revision, state FROM cards WHERE card = ?1

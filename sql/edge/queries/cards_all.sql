@@ -1,0 +1,1 @@
+SELECT card, revision, facts, facts_hash, state FROM cards ORDER BY card

@@ -1,0 +1,3 @@
+SELECT
+    (SELECT count(*) FROM quarantine),
+    (SELECT count(*) FROM unapplied)

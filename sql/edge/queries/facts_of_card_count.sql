@@ -1,0 +1,1 @@
+SELECT count(*) FROM facts_by_card WHERE card = ?1

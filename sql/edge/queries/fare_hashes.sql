@@ -1,0 +1,1 @@
+SELECT version, hash FROM fare_versions ORDER BY version

@@ -1,0 +1,1 @@
+SELECT hash FROM fare_versions WHERE version = ?1

@@ -1,0 +1,1 @@
+SELECT fact FROM fare_versions ORDER BY version

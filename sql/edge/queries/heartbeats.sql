@@ -1,0 +1,1 @@
+SELECT heartbeat FROM heartbeats ORDER BY node

@@ -1,0 +1,1 @@
+SELECT body FROM journal WHERE site = ?1 AND seq = ?2

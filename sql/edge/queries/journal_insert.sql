@@ -1,0 +1,1 @@
+INSERT INTO journal (site, seq, body, signature) VALUES (?1, ?2, ?3, ?4)

@@ -1,0 +1,4 @@
+SELECT s.site, q.seq, q.change, q.reason
+FROM quarantine AS q
+JOIN sites AS s ON s.ordinal = q.site
+ORDER BY q.site, q.seq, q.change

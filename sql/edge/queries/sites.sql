@@ -1,0 +1,5 @@
+SELECT
+    ordinal, site, role, terminal, node, public_key, own, floor_seq, head_seq, head_chain,
+    stamp_ms, stamp_counter, last_arrival
+FROM sites
+ORDER BY ordinal

@@ -1,0 +1,1 @@
+SELECT site, seq, change, reason FROM unapplied ORDER BY site, seq, change

@@ -1,0 +1,1 @@
+INSERT INTO unapplied (site, seq, change, reason) VALUES (?1, ?2, ?3, ?4)
