@@ -96,13 +96,17 @@ fn the_hub_asks_one_gate_for_what_all_have() {
 fn a_silent_peer_is_not_asked() {
     let mut solo = Solo::new(GATE);
     solo.connect(NodeId(2));
-    solo.wait(5_500);
-    assert_eq!(solo.peer.live_peers().count(), 0);
+    solo.offer(NodeId(2), SITE, 9);
     assert_eq!(
-        needs(&solo.offer(NodeId(2), SITE, 9)).len(),
+        needs(&solo.wait(5_000)).len(),
         1,
-        "heard again, asked again"
+        "asked again while it may be there"
     );
+    assert_eq!(solo.peer.live_peers().count(), 1);
+    assert!(needs(&solo.wait(20_000)).is_empty(), "not any more");
+    assert_eq!(solo.peer.live_peers().count(), 0);
+    solo.frame(NodeId(2), Frame::Heartbeats(Vec::new()));
+    assert_eq!(needs(&solo.wait(500)).len(), 1, "heard again, asked again");
 }
 
 #[test]
@@ -285,7 +289,9 @@ fn heartbeats_travel_one_relay_and_only_when_genuine() {
     );
 
     let mut solo = Solo::new(NodeId(2));
-    [HUB, GATE, NodeId(3)].map(|peer| solo.connect(peer));
+    [HUB, GATE, NodeId(3)]
+        .into_iter()
+        .for_each(|peer| solo.connect(peer));
     let beat = network.beat_of(GATE);
     let outputs = solo.frame(GATE, Frame::Heartbeats(vec![beat.clone()]));
     assert!(
