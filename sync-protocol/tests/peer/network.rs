@@ -63,7 +63,6 @@ pub(crate) struct Network {
     pub(crate) faults: Faults,
     /// Directions in which frames vanish.
     pub(crate) cut: BTreeSet<(NodeId, NodeId)>,
-    /// Nodes whose heartbeats are on.
     events: BTreeMap<(i64, u64), Event>,
     count: u64,
     random: u64,
@@ -117,7 +116,7 @@ impl Network {
         self.nodes.insert(node, node_state);
     }
 
-    /// Connects gates of one terminal with each other and all with the hub.
+    /// Connects everybody with everybody.
     pub(crate) fn connect_all(&mut self) {
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for a in &nodes {
