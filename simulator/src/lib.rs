@@ -1,1 +1,21 @@
-//! placeholder
+//! A whole network in one process, and the tools that check what the nodes make of their facts.
+//!
+//! [`run`] builds a [`world`] from a [`scenario`], lets it run in virtual time, and puts it through every
+//! [`check`]; [`fold`] replays a list of facts for a dispute.
+
+pub mod check;
+pub mod fold;
+pub mod list;
+pub mod network;
+pub mod node;
+pub mod oracle;
+pub mod random;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod schedule;
+pub mod topology;
+pub mod trace;
+pub mod traffic;
+pub mod trust;
+pub mod world;

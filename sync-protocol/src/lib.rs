@@ -3,7 +3,8 @@
 //!
 //! From a card at the reader to a fact: [`decide`].
 //! From facts to money: [`fact`] → [`journey`] (the fold) → [`ledger`] (postings).
-//! From a writer to its peers: [`changeset`] (numbered, chained, signed) → [`have`] (who holds what) → [`wire`].
+//! From a writer to its peers: [`changeset`] (numbered, chained, signed) → [`have`] (who holds what) → [`wire`]
+//! (frames) → [`peer`] (who says what when).
 
 pub mod changeset;
 pub mod codec;
@@ -18,6 +19,7 @@ pub mod journey;
 pub mod knowledge;
 pub mod ledger;
 pub mod money;
+pub mod peer;
 pub mod rows;
 pub mod time;
 pub mod wire;

@@ -73,16 +73,17 @@ pub enum Frame {
         /// Per site.
         sites: Vec<(SiteId, SiteHave)>,
     },
-    /// Asks for ranges. The answer is Changesets frames, as much as the byte budget allows, in order per site.
+    /// Asks for ranges. The answer is one Changesets frame per range: a run from its first changeset on, as long as
+    /// the byte budget allows, but at least up to the first signature held.
     Need {
         /// Which.
         ranges: Vec<Range>,
-        /// Most bytes of bodies wanted now.
+        /// Most bytes of bodies wanted now, per range.
         bytes_max: u32,
     },
     /// Pieces of logs, pushed or asked for.
     Changesets(Vec<Run>),
-    /// Signs of life, own or relayed.
+    /// Signs of life, own or relayed. None at all: "I am here", when there was nothing else to say for a while.
     Heartbeats(Vec<Heartbeat>),
 }
 

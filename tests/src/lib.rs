@@ -1,1 +1,3 @@
-//! placeholder
+//! Tests and benchmarks that need more than one crate: real processes, real services, measured speed.
+
+pub mod bench;

@@ -1,0 +1,456 @@
+//! Ingest: runs of any site, from anybody, in any order → a [`MergePlan`].
+//!
+//! A run is verified against the head of its site. What is verified is stored and moves the head, whatever it
+//! says, so that no site ever stands still; what its writer had no right to say is quarantined and never folded.
+//! What is not verified is refused, kept as evidence, and changes nothing (T-36).
+//!
+//! Invariant: planning the same runs again gives a plan that stores nothing (tests/replay.rs).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sync_protocol::changeset::{
+    Body, BodyError, Change, Content, Extension, Head, Run, RunError, Signature, SiteOpen, SiteRole, Trust,
+};
+use sync_protocol::codec::CodecError;
+use sync_protocol::digest::fact_hash;
+use sync_protocol::fact::{Fact, Tap};
+use sync_protocol::fare::{FareError, FareVersion};
+use sync_protocol::have::Range;
+use sync_protocol::id::{FactId, GateId, OrderKey, Seq, SiteId, TerminalCode};
+use sync_protocol::money::Money;
+use sync_protocol::rows::{self, RowChange};
+
+use crate::ledger::{FactRow, SiteRecord};
+
+/// What ingest reads. A store that is not in memory can fetch it beforehand: of each run's site the record, and the
+/// heads at `first - 1` and at `last`.
+pub trait Logs {
+    /// Why a read failed.
+    type Error;
+    /// What is known of a site.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn site(&self, site: SiteId) -> Result<Option<SiteRecord>, Self::Error>;
+    /// The chain of a site at a stored changeset; `None` where it is not stored, or pruned.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn head_at(&self, site: SiteId, seq: Seq) -> Result<Option<Head>, Self::Error>;
+}
+
+/// What a call of ingest adds to the ledger, in order. Executed in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergePlan {
+    /// Sites heard of for the first time.
+    pub opened: Vec<SiteOpen>,
+    /// Changesets to store.
+    pub changesets: Vec<StoredChangeset>,
+    /// Facts that are taken.
+    pub facts: Vec<FactRow>,
+    /// Row changes that are taken, with their place.
+    pub rows: Vec<(FactId, RowChange)>,
+    /// Fare versions among the facts.
+    pub fares: Vec<FareVersion>,
+    /// Heads that move, by site: once executed, the acknowledgement. Executed only if they stand at `from`.
+    pub moved: Vec<Moved>,
+    /// Sites that a SiteClosed names, with their last changeset.
+    pub closed: Vec<(SiteId, Seq)>,
+    /// Closed sites that wrote on: the original of a cloned disk may still be running (CLONED_NODE).
+    pub reopened: Vec<SiteId>,
+    /// Changes of kinds this version does not know; stored, to be applied after the upgrade.
+    pub opaque: Vec<FactId>,
+    /// Changes whose writer had no right to them; stored, never folded.
+    pub quarantined: Vec<Quarantined>,
+    /// Runs that are not verified; kept as evidence, never stored or folded.
+    pub refused: Vec<Refused>,
+    /// What is missing before a run that came early, to be asked for.
+    pub gaps: Vec<Range>,
+    /// Runs in which nothing was new.
+    pub duplicates: u64,
+}
+
+/// A changeset as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredChangeset {
+    /// Its site.
+    pub site: SiteId,
+    /// Its number and the chain up to it.
+    pub head: Head,
+    /// Its encoded body.
+    pub body: Bytes,
+    /// The signature over the chain up to it, when a run ended here.
+    pub signature: Option<Signature>,
+    /// Whether it is to be settled: all are but the hub's own settled states.
+    pub settles: bool,
+}
+
+/// A head that moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The site.
+    pub site: SiteId,
+    /// Where it stood when the plan was made.
+    pub from: Head,
+    /// Where it stands once the plan is executed.
+    pub to: Head,
+}
+
+/// A run that is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub reason: RefusedReason,
+    /// The evidence.
+    pub run: Run,
+}
+
+/// Why a run is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedReason {
+    /// It does not verify.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// It is signed by the site's key and differs from what the same site wrote before: equivocation is proven.
+    #[error("a second branch of the site's log, signed by its own key")]
+    Fork,
+    /// A gate's site opened by the hub, or the other way round.
+    #[error("the node may not open a site of this role")]
+    Role,
+}
+
+/// A change that is stored and never folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Where it stands; the first change for a body that cannot be read.
+    pub id: FactId,
+    /// Why.
+    pub reason: QuarantineReason,
+    /// Its bytes.
+    pub content: Bytes,
+}
+
+/// Why a change is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuarantineReason {
+    /// The signed body is not one.
+    #[error("the body cannot be read: {0}")]
+    Body(#[from] BodyError),
+    /// The change's content is not one.
+    #[error("the change cannot be read: {0}")]
+    Content(#[from] CodecError),
+    /// A SiteOpen that is not a site's first change.
+    #[error("a site opens only with its first change")]
+    SiteOpen,
+    /// A gate stated what only the hub may state.
+    #[error("only the hub may state this")]
+    HubOnly,
+    /// The hub stated what only a gate can observe.
+    #[error("only a gate observes taps")]
+    GateOnly,
+    /// The hub's fact stands in the wrong one of its two sites.
+    #[error("the wrong site of the hub for this fact")]
+    WrongSite,
+    /// A tap at a terminal whose gate did not write the site.
+    #[error("a tap at terminal {0} in a site of another terminal")]
+    Terminal(TerminalCode),
+    /// A tap at a gate whose node did not write the site.
+    #[error("a tap at gate {} in a site of another gate", .0.0)]
+    Gate(GateId),
+    /// An amount no honest writer states.
+    #[error("the amount {0} is out of range")]
+    Amount(Money),
+    /// A damaged fare table.
+    #[error(transparent)]
+    Fare(#[from] FareError),
+    /// A row change that would do harm.
+    #[error(transparent)]
+    Row(#[from] rows::Refusal),
+    /// A row change in the site of settled states.
+    #[error("no row changes in the site of settled states")]
+    RowInSettled,
+}
+
+/// Plans what these runs add. Runs of one site that follow each other may come in one call, in order.
+///
+/// # Errors
+/// The store cannot be read. Whatever the runs hold is never an error.
+pub fn plan_merge<L: Logs>(logs: &L, runs: &[Run], trust: &impl Trust) -> Result<MergePlan, L::Error> {
+    let mut draft = Draft {
+        logs,
+        trust,
+        sites: BTreeMap::new(),
+        heads: BTreeMap::new(),
+        plan: MergePlan::default(),
+    };
+    for run in runs {
+        draft.merge(run)?;
+    }
+    Ok(draft.finish())
+}
+
+struct DraftSite {
+    record: SiteRecord,
+    from: Head,
+}
+
+struct Draft<'a, L, T> {
+    logs: &'a L,
+    trust: &'a T,
+    sites: BTreeMap<SiteId, DraftSite>,
+    heads: BTreeMap<(SiteId, Seq), Head>,
+    plan: MergePlan,
+}
+
+impl<L: Logs, T: Trust> Draft<'_, L, T> {
+    fn merge(&mut self, run: &Run) -> Result<(), L::Error> {
+        if !self.sites.contains_key(&run.site)
+            && let Some(record) = self.logs.site(run.site)?
+        {
+            let from = record.head;
+            self.sites.insert(run.site, DraftSite { record, from });
+        }
+        match self.sites.get(&run.site).map(|site| site.record) {
+            Some(record) => self.extend(run, &record),
+            None => {
+                self.open(run);
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self, run: &Run) {
+        let empty = Head::empty(run.site);
+        let opened = run
+            .extend(&empty, None, self.trust)
+            .and_then(|extension| Ok((extension, run.opening(self.trust)?)));
+        match opened {
+            Ok((_, open)) if !may_open(&open) => self.refuse(RefusedReason::Role, run),
+            Ok((extension, open)) => {
+                let record = SiteRecord::opened(&open);
+                self.sites.insert(run.site, DraftSite { record, from: empty });
+                self.plan.opened.push(open);
+                self.take(run, &record, &extension);
+            }
+            Err(RunError::Gap { first, head }) => self.gap(run.site, head, first),
+            Err(reason) => self.refuse(reason.into(), run),
+        }
+    }
+
+    fn extend(&mut self, run: &Run, record: &SiteRecord) -> Result<(), L::Error> {
+        match run.extend(&record.head, Some(&record.public_key), self.trust) {
+            Ok(extension) => self.take(run, record, &extension),
+            Err(RunError::Gap { first, head }) => self.gap(run.site, head, first),
+            Err(RunError::Duplicate) => match self.branch(run, record)? {
+                None => self.plan.duplicates += 1,
+                Some(reason) => self.refuse(reason, run),
+            },
+            Err(RunError::Signature) => {
+                let reason = self.branch(run, record)?;
+                self.refuse(reason.unwrap_or(RunError::Signature.into()), run);
+            }
+            Err(reason) => self.refuse(reason.into(), run),
+        }
+        Ok(())
+    }
+
+    /// Whether a run differs from what is stored, and if so whether its writer signed it.
+    fn branch(&self, run: &Run, record: &SiteRecord) -> Result<Option<RefusedReason>, L::Error> {
+        let before = Seq(run.first.0.saturating_sub(1));
+        let Some(start) = self.head_at(run.site, before)? else {
+            return Ok(None);
+        };
+        let end = run.bodies.iter().fold(start, |head, body| head.then(body));
+        if self.head_at(run.site, end.seq)? == Some(end) {
+            return Ok(None);
+        }
+        let message = end.signed_message(run.site);
+        let signed = self.trust.verifies(&record.public_key, &message, &run.signature);
+        Ok(Some(if signed {
+            RefusedReason::Fork
+        } else {
+            RunError::Signature.into()
+        }))
+    }
+
+    fn head_at(&self, site: SiteId, seq: Seq) -> Result<Option<Head>, L::Error> {
+        match self.heads.get(&(site, seq)) {
+            Some(head) => Ok(Some(*head)),
+            None if seq == Seq::NONE => Ok(Some(Head::empty(site))),
+            None => self.logs.head_at(site, seq),
+        }
+    }
+
+    fn gap(&mut self, site: SiteId, head: Seq, first: Seq) {
+        let last = Seq(first.0.saturating_sub(1));
+        self.plan.gaps.push(Range {
+            site,
+            first: head.next(),
+            last,
+        });
+    }
+
+    fn refuse(&mut self, reason: RefusedReason, run: &Run) {
+        self.plan.refused.push(Refused {
+            reason,
+            run: run.clone(),
+        });
+    }
+
+    fn take(&mut self, run: &Run, record: &SiteRecord, extension: &Extension) {
+        let new = run.bodies.iter().skip(extension.skipped).zip(&extension.heads);
+        for (body, head) in new {
+            self.heads.insert((run.site, head.seq), *head);
+            self.plan.changesets.push(StoredChangeset {
+                site: run.site,
+                head: *head,
+                body: body.clone(),
+                signature: (head.seq == run.last()).then_some(run.signature),
+                settles: record.role != SiteRole::Settled,
+            });
+            self.read_body(run.site, record, head.seq, body);
+        }
+        let Some(site) = self.sites.get_mut(&run.site) else {
+            return;
+        };
+        if let Some(head) = extension.heads.last() {
+            site.record.head = *head;
+        }
+        if site.record.closed.is_some_and(|last| last < site.record.head.seq) {
+            site.record.closed = None;
+            self.plan.reopened.push(run.site);
+        }
+    }
+
+    fn read_body(&mut self, site: SiteId, record: &SiteRecord, seq: Seq, bytes: &Bytes) {
+        let body = match Body::decode(bytes) {
+            Ok(body) => body,
+            Err(error) => {
+                let id = FactId { site, seq, index: 0 };
+                return self.quarantine(id, error.into(), bytes);
+            }
+        };
+        for (index, change) in body.changes.iter().enumerate() {
+            let key = body.order_key(site, seq, index);
+            let judged = match change.read() {
+                Ok(Some(content)) => self.read_content(record, key, change, content),
+                Ok(None) => {
+                    self.plan.opaque.push(key.id);
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
+            };
+            if let Err(reason) = judged {
+                self.quarantine(key.id, reason, &change.content);
+            }
+        }
+    }
+
+    fn read_content(
+        &mut self,
+        record: &SiteRecord,
+        key: OrderKey,
+        change: &Change,
+        content: Content,
+    ) -> Result<(), QuarantineReason> {
+        match content {
+            Content::SiteOpen(_) if key.id.seq == Seq(1) && key.id.index == 0 => {}
+            Content::SiteOpen(_) => return Err(QuarantineReason::SiteOpen),
+            Content::Row(_) if record.role == SiteRole::Settled => {
+                return Err(QuarantineReason::RowInSettled);
+            }
+            Content::Row(row) => {
+                row.check()?;
+                self.plan.rows.push((key.id, row));
+            }
+            Content::Fact(fact) => {
+                judge_fact(record, &fact)?;
+                if record.role == SiteRole::Settled {
+                    return Ok(());
+                }
+                match &fact {
+                    Fact::FareVersion(fare) => self.plan.fares.push(fare.clone()),
+                    Fact::SiteClosed { site, last } => self.plan.closed.push((*site, *last)),
+                    _ => {}
+                }
+                let hash = fact_hash(&key, &change.content);
+                self.plan.facts.push(FactRow { key, fact, hash });
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self, id: FactId, reason: QuarantineReason, content: &Bytes) {
+        self.plan.quarantined.push(Quarantined {
+            id,
+            reason,
+            content: content.clone(),
+        });
+    }
+
+    fn finish(mut self) -> MergePlan {
+        self.plan.moved = self
+            .sites
+            .iter()
+            .filter(|(_, draft)| draft.from != draft.record.head)
+            .map(|(site, draft)| Moved {
+                site: *site,
+                from: draft.from,
+                to: draft.record.head,
+            })
+            .collect();
+        self.plan
+    }
+}
+
+/// Gates write gates' sites, the hub its own.
+fn may_open(open: &SiteOpen) -> bool {
+    matches!(open.role, SiteRole::Gate(_)) != open.node.is_hub()
+}
+
+/// Whether a fact's writer had the right to state it.
+fn judge_fact(record: &SiteRecord, fact: &Fact) -> Result<(), QuarantineReason> {
+    let derived = matches!(
+        fact,
+        Fact::CardSettled(_) | Fact::SettledUpTo { .. } | Fact::Checkpoint { .. }
+    );
+    match (record.role, fact) {
+        (SiteRole::Gate(terminal), Fact::Tap(tap)) => judge_tap(record, terminal, tap),
+        (SiteRole::Gate(_), _) => Err(QuarantineReason::HubOnly),
+        (_, Fact::Tap(_)) => Err(QuarantineReason::GateOnly),
+        (SiteRole::Settled, _) if !derived => Err(QuarantineReason::WrongSite),
+        (SiteRole::Decisions, _) if derived => Err(QuarantineReason::WrongSite),
+        _ => judge_amounts(fact),
+    }
+}
+
+fn judge_tap(record: &SiteRecord, terminal: TerminalCode, tap: &Tap) -> Result<(), QuarantineReason> {
+    if tap.terminal != terminal {
+        return Err(QuarantineReason::Terminal(tap.terminal));
+    }
+    if tap.gate.node() != record.node {
+        return Err(QuarantineReason::Gate(tap.gate));
+    }
+    let hostile = [Some(tap.hold), tap.quoted]
+        .into_iter()
+        .flatten()
+        .find(|amount| !amount.is_price());
+    hostile.map_or(Ok(()), |amount| Err(QuarantineReason::Amount(amount)))
+}
+
+fn judge_amounts(fact: &Fact) -> Result<(), QuarantineReason> {
+    let (amount, fits) = match fact {
+        Fact::TopUp { amount, .. } | Fact::Refund { amount, .. } | Fact::WriteOff { amount, .. } => {
+            (*amount, amount.is_price())
+        }
+        Fact::Adjust { amount, .. } => (*amount, amount.is_amount()),
+        Fact::FareVersion(fare) => return Ok(fare.check()?),
+        _ => return Ok(()),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(QuarantineReason::Amount(amount))
+    }
+}

@@ -1,0 +1,272 @@
+//! The execution of plans.
+
+use sync_protocol::rows::RowChange;
+
+use super::*;
+
+impl MemoryLedger {
+    /// Executes what ingest planned.
+    ///
+    /// # Errors
+    /// The plan is stale.
+    pub fn execute_merge(&mut self, plan: MergePlan) -> Result<(), ExecuteError> {
+        for moved in &plan.moved {
+            let actual = self
+                .sites
+                .get(&moved.site)
+                .map_or(Seq::NONE, |log| log.record.head.seq);
+            if actual != moved.from.seq {
+                return Err(ExecuteError::Stale {
+                    site: moved.site,
+                    planned: moved.from.seq,
+                    actual,
+                });
+            }
+        }
+        for open in &plan.opened {
+            let log = SiteLog {
+                record: SiteRecord::opened(open),
+                bodies: Vec::new(),
+                chain: Vec::new(),
+                signatures: BTreeMap::new(),
+                covered: Seq::NONE,
+            };
+            self.sites.entry(open.site()).or_insert(log);
+        }
+        let mut facts = plan.facts.into_iter().peekable();
+        for stored in plan.changesets {
+            let (site, seq) = (stored.site, stored.head.seq);
+            let in_changeset = |row: &FactRow| row.key.id.site == site && row.key.id.seq == seq;
+            let mut taken = Vec::new();
+            while let Some(row) = facts.next_if(in_changeset) {
+                self.store_fact(&row);
+                taken.push(row);
+            }
+            self.store_changeset(site, stored.head, stored.body, stored.signature);
+            if stored.settles {
+                let facts = taken;
+                self.arrivals.push_back(Arrival { site, seq, facts });
+            }
+        }
+        self.store_rest(plan.rows, &plan.closed, &plan.reopened);
+        let counters = &mut self.counters;
+        counters.duplicates += plan.duplicates;
+        counters.gaps += plan.gaps.len() as u64;
+        counters.opaque += plan.opaque.len() as u64;
+        counters.refused += plan.refused.len() as u64;
+        counters.quarantined += plan.quarantined.len() as u64;
+        keep_evidence(&mut self.refused, plan.refused);
+        keep_evidence(&mut self.quarantined, plan.quarantined);
+        Ok(())
+    }
+
+    fn store_changeset(&mut self, site: SiteId, head: Head, body: Bytes, signature: Option<Signature>) {
+        let Some(log) = self.sites.get_mut(&site) else {
+            return;
+        };
+        log.bodies.push(body);
+        log.chain.push(head.chain);
+        log.record.head = head;
+        if let Some(signature) = signature {
+            log.signatures.insert(head.seq, signature);
+        }
+        self.counters.changesets += 1;
+    }
+
+    fn store_fact(&mut self, row: &FactRow) {
+        self.counters.facts += 1;
+        if let Fact::FareVersion(fare) = &row.fact {
+            self.newest_fares = self.newest_fares.max(fare.version);
+        }
+        let Some(card) = row.fact.card() else { return };
+        self.places.insert(row.key.id, (card, row.key));
+        let rows = self.cards.entry(card).or_default();
+        rows.facts.insert(row.key, (row.fact.clone(), row.hash));
+        match &row.fact {
+            Fact::CardIssued { .. } => {
+                rows.issued.get_or_insert(row.key.id);
+            }
+            Fact::CardStatus { version, .. } => rows.status_version = rows.status_version.max(*version),
+            Fact::TopUp {
+                amount, reference, ..
+            } => {
+                let record = TopUpRecord {
+                    id: row.key.id,
+                    card,
+                    amount: *amount,
+                };
+                self.top_ups.entry(reference.clone()).or_insert(record);
+                let same = rows.references.entry(reference.clone()).or_default();
+                same.insert(row.key.id);
+            }
+            _ => {}
+        }
+    }
+
+    fn store_rest(&mut self, rows: Vec<(FactId, RowChange)>, closed: &[(SiteId, Seq)], reopened: &[SiteId]) {
+        for (_, row) in rows {
+            if self.rows.merge(&row).is_err() {
+                self.counters.rows_refused += 1;
+            }
+        }
+        for (site, last) in closed {
+            if let Some(log) = self.sites.get_mut(site) {
+                log.record.closed = (log.record.head.seq <= *last).then_some(*last);
+            }
+        }
+        for site in reopened {
+            self.counters.reopened += 1;
+            if let Some(log) = self.sites.get_mut(site) {
+                log.record.closed = None;
+            }
+        }
+    }
+
+    /// Executes what decisions planned: seals the facts and takes them in like any other site's.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub fn execute_decisions(
+        &mut self,
+        plan: DecisionPlan,
+        now_ms: i64,
+        signer: &impl Signer,
+        trust: &impl Trust,
+    ) -> Result<Decided, ExecuteError> {
+        let mut writer = self.decisions.clone().ok_or(ExecuteError::NoTerm)?;
+        let sealed = writer.seal(now_ms, plan.changesets, signer)?;
+        let Ok(merge) = plan_merge(self, &sealed.runs, trust);
+        if let Some(refused) = merge.refused.first() {
+            return Err(ExecuteError::OwnRefused(refused.reason));
+        }
+        self.execute_merge(merge)?;
+        let site = writer.site();
+        self.decisions = Some(writer);
+        let mut facts = Vec::with_capacity(plan.outcomes.len());
+        for outcome in plan.outcomes {
+            facts.push(match outcome {
+                Outcome::Stands(fact) => fact,
+                Outcome::SameAs(earlier) => facts.get(earlier).copied().unwrap_or_default(),
+                Outcome::Written { changeset, index } => {
+                    let head = sealed.heads.get(sealed.openings + changeset);
+                    let seq = head.map_or(Seq::NONE, |head| head.seq);
+                    FactId { site, seq, index }
+                }
+            });
+        }
+        let runs = sealed.runs;
+        Ok(Decided { facts, runs })
+    }
+
+    /// Executes what settle planned, and seals what gates are told. Returns it signed.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub fn execute_settle(
+        &mut self,
+        plan: SettlePlan,
+        now_ms: i64,
+        signer: &impl Signer,
+    ) -> Result<Vec<Run>, ExecuteError> {
+        let mut writer = self.settled.clone().ok_or(ExecuteError::NoTerm)?;
+        self.check_coverage(&plan)?;
+        let changesets = plan.cuts.iter().flat_map(Cut::changesets).collect();
+        let sealed = writer.seal(now_ms, changesets, signer)?;
+        for cut in plan.cuts {
+            self.apply_cut(cut);
+        }
+        while let Some(arrival) = self.arrivals.front()
+            && arrival.seq <= self.covered_to(arrival.site)
+        {
+            self.arrivals.pop_front();
+        }
+        self.store_own(&writer, &sealed);
+        self.settled = Some(writer);
+        Ok(sealed.runs)
+    }
+
+    fn check_coverage(&self, plan: &SettlePlan) -> Result<(), ExecuteError> {
+        let mut expected: BTreeMap<SiteId, Seq> = BTreeMap::new();
+        for covered in plan.cuts.iter().flat_map(|cut| &cut.covered) {
+            let stored = self.covered_to(covered.site);
+            let actual = expected.insert(covered.site, covered.to).unwrap_or(stored);
+            if actual != covered.from {
+                return Err(ExecuteError::Stale {
+                    site: covered.site,
+                    planned: covered.from,
+                    actual,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_cut(&mut self, cut: Cut) {
+        self.counters.cuts += 1;
+        self.counters.refolds += cut.refolds;
+        for covered in &cut.covered {
+            if let Some(log) = self.sites.get_mut(&covered.site) {
+                log.covered = covered.to;
+            }
+        }
+        for fare in cut.fares {
+            self.fares.insert(fare);
+        }
+        for entry in &cut.entries {
+            self.book(entry);
+        }
+        for state in cut.states.into_iter().chain(cut.repriced) {
+            let rows = self.cards.entry(state.card).or_default();
+            let before = rows.settled.as_ref().map_or(0, |settled| settled.facts);
+            self.counters.settled += state.facts.saturating_sub(before);
+            rows.settled = Some(state);
+        }
+        for event in cut.events {
+            if !self.event_keys.insert(event.key()) {
+                continue;
+            }
+            if let EventKey::Journey(tap, transition) = event.key() {
+                let rows = self.cards.entry(event.card()).or_default();
+                rows.announced.insert((tap, transition));
+            }
+            self.outbox.push(event);
+        }
+    }
+
+    fn book(&mut self, entry: &JournalEntry) {
+        self.counters.entries += 1;
+        let (debit, credit) = entry.accounts();
+        *self.accounts.entry(debit).or_default() -= entry.posting.amount;
+        *self.accounts.entry(credit).or_default() += entry.posting.amount;
+        let rows = self.cards.entry(entry.id.card).or_default();
+        rows.journal.push(*entry);
+    }
+
+    /// The hub's settled states are its own: stored as they are, and nothing in them is settled again.
+    fn store_own(&mut self, writer: &Writer, sealed: &Sealed) {
+        let site = writer.site();
+        let log = SiteLog {
+            record: SiteRecord::opened(writer.open()),
+            bodies: Vec::new(),
+            chain: Vec::new(),
+            signatures: BTreeMap::new(),
+            covered: Seq::NONE,
+        };
+        if !sealed.heads.is_empty() {
+            self.sites.entry(site).or_insert(log);
+        }
+        let signed = sealed.runs.iter().flat_map(|run| {
+            let last = run.bodies.len() - 1;
+            let bodies = run.bodies.iter().enumerate();
+            bodies.map(move |(place, body)| (body.clone(), (place == last).then_some(run.signature)))
+        });
+        for (head, (body, signature)) in sealed.heads.iter().zip(signed) {
+            self.store_changeset(site, *head, body, signature);
+        }
+    }
+}
+
+fn keep_evidence<T>(kept: &mut Vec<T>, new: Vec<T>) {
+    let room = EVIDENCE_MAX.saturating_sub(kept.len());
+    kept.extend(new.into_iter().take(room));
+}

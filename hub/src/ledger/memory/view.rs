@@ -1,0 +1,122 @@
+//! What the plans read.
+
+use super::*;
+
+impl Logs for MemoryLedger {
+    type Error = Infallible;
+
+    fn site(&self, site: SiteId) -> Result<Option<SiteRecord>, Infallible> {
+        Ok(self.sites.get(&site).map(|log| log.record))
+    }
+
+    fn head_at(&self, site: SiteId, seq: Seq) -> Result<Option<Head>, Infallible> {
+        if seq == Seq::NONE {
+            return Ok(Some(Head::empty(site)));
+        }
+        let place = usize::try_from(seq.0 - 1).ok();
+        let chain = self
+            .sites
+            .get(&site)
+            .and_then(|log| log.chain.get(place?).copied());
+        Ok(chain.map(|chain| Head { seq, chain }))
+    }
+}
+
+impl Cards for MemoryLedger {
+    type Error = Infallible;
+
+    fn covered(&self, site: SiteId) -> Result<Seq, Infallible> {
+        Ok(self.covered_to(site))
+    }
+
+    fn fares(&self) -> Result<FareBook, Infallible> {
+        Ok(self.fares.clone())
+    }
+
+    fn settled(&self, card: CardId) -> Result<Option<CardSettled>, Infallible> {
+        Ok(self.card_state(card).cloned())
+    }
+
+    fn has_reference(&self, card: CardId, reference: &str) -> Result<bool, Infallible> {
+        let rows = self.cards.get(&card);
+        let mut same = rows
+            .and_then(|rows| rows.references.get(reference))
+            .into_iter()
+            .flatten();
+        Ok(same.any(|id| id.seq <= self.covered_to(id.site)))
+    }
+
+    fn history(&self, card: CardId) -> Result<Vec<FactRow>, Infallible> {
+        let facts = self.cards.get(&card).into_iter().flat_map(|rows| &rows.facts);
+        let settled = facts.filter(|(key, _)| key.id.seq <= self.covered_to(key.id.site));
+        Ok(settled
+            .map(|(key, (fact, hash))| FactRow {
+                key: *key,
+                fact: fact.clone(),
+                hash: *hash,
+            })
+            .collect())
+    }
+
+    fn booked(&self, card: CardId) -> Result<BTreeMap<Posting, i64>, Infallible> {
+        let mut booked = BTreeMap::new();
+        for entry in self.journal(card) {
+            *booked.entry(entry.posting).or_insert(0) += if entry.reversal { -1 } else { 1 };
+        }
+        booked.retain(|_, times| *times != 0);
+        Ok(booked)
+    }
+
+    fn announced(&self, card: CardId) -> Result<BTreeSet<(FactId, Transition)>, Infallible> {
+        let rows = self.cards.get(&card);
+        Ok(rows.map(|rows| rows.announced.clone()).unwrap_or_default())
+    }
+
+    fn stamped_from(&self, ms: i64) -> Result<Vec<CardId>, Infallible> {
+        let settled = self.cards.values().filter_map(|rows| rows.settled.as_ref());
+        Ok(settled
+            .filter(|settled| settled.state.order.at.ms >= ms)
+            .map(|settled| settled.card)
+            .collect())
+    }
+}
+
+impl Records for MemoryLedger {
+    type Error = Infallible;
+
+    fn site_record(&self, site: SiteId) -> Result<Option<SiteRecord>, Infallible> {
+        self.site(site)
+    }
+
+    fn issued(&self, card: CardId) -> Result<Option<FactId>, Infallible> {
+        Ok(self.cards.get(&card).and_then(|rows| rows.issued))
+    }
+
+    fn knows_card(&self, card: CardId) -> Result<bool, Infallible> {
+        Ok(self.cards.contains_key(&card))
+    }
+
+    fn status_version(&self, card: CardId) -> Result<u64, Infallible> {
+        Ok(self.cards.get(&card).map_or(0, |rows| rows.status_version))
+    }
+
+    fn top_up(&self, reference: &str) -> Result<Option<TopUpRecord>, Infallible> {
+        Ok(self.top_ups.get(reference).copied())
+    }
+
+    fn fact(&self, id: FactId) -> Result<Option<Fact>, Infallible> {
+        let place = self.places.get(&id);
+        let found = place.and_then(|(card, key)| self.cards.get(card)?.facts.get(key));
+        Ok(found.map(|(fact, _)| fact.clone()))
+    }
+
+    fn newest_fares(&self) -> Result<u32, Infallible> {
+        Ok(self.newest_fares)
+    }
+}
+
+impl MemoryLedger {
+    pub(super) fn covered_to(&self, site: SiteId) -> Seq {
+        self.sites.get(&site).map_or(Seq::NONE, |log| log.covered)
+    }
+}

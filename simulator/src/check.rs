@@ -1,0 +1,87 @@
+//! What is held against the production code: one file per promise. Checks see everything that truly happened
+//! ([`crate::oracle`]); nodes do not.
+
+pub mod acknowledged;
+pub mod conservation;
+pub mod convergence;
+pub mod exits;
+pub mod level;
+pub mod one_hold;
+pub mod reference;
+pub mod same_money;
+
+use serde::Serialize;
+
+pub use conservation::Steps;
+
+use crate::world::World;
+
+/// Most violations written out per check; the rest are counted.
+const VIOLATIONS_SHOWN: usize = 5;
+
+/// What came of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was promised.
+    pub name: &'static str,
+    /// Whether it held.
+    pub passed: bool,
+    /// What was seen: counts when it held, cards, gates and times when it did not.
+    pub detail: String,
+}
+
+/// What broke a promise.
+#[derive(Clone, Debug, Default)]
+pub struct Violations {
+    shown: Vec<String>,
+    count: u64,
+}
+
+impl Violations {
+    /// Notes one.
+    pub fn note(&mut self, violation: String) {
+        self.count += 1;
+        if self.shown.len() < VIOLATIONS_SHOWN {
+            self.shown.push(violation);
+        }
+    }
+
+    /// The check: passed with `detail` when there are none.
+    #[must_use]
+    pub fn into_check(self, name: &'static str, detail: String) -> Check {
+        if self.count == 0 {
+            return Check {
+                name,
+                passed: true,
+                detail,
+            };
+        }
+        let more = self.count - self.shown.len() as u64;
+        let more = if more > 0 {
+            format!("; and {more} more")
+        } else {
+            String::new()
+        };
+        Check {
+            name,
+            passed: false,
+            detail: format!("{}{more}", self.shown.join("; ")),
+        }
+    }
+}
+
+/// Every check at the end of a run.
+///
+/// # Errors
+/// A store cannot be read.
+pub fn all(world: &World, converged_after_ms: Option<i64>) -> anyhow::Result<Vec<Check>> {
+    Ok(vec![
+        acknowledged::check(world),
+        level::check(world)?,
+        conservation::check(world),
+        same_money::check(world)?,
+        one_hold::check(world),
+        exits::check(world),
+        convergence::check(world, converged_after_ms),
+    ])
+}

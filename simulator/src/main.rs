@@ -1,0 +1,32 @@
+//! The simulator's command line. Each command is a module of the library with its own arguments.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use simulator::{fold, list, run};
+
+/// Shows what a network partition would cost and whether everything converges; replays facts.
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a scenario and checks every promise. Exits 0 when all hold, 1 when one fails, 2 on bad input.
+    Run(run::Arguments),
+    /// Names the built-in scenarios.
+    List,
+    /// Prints what the fold makes of a list of facts.
+    Fold(fold::Arguments),
+}
+
+fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::List => list::run(),
+        Command::Fold(arguments) => fold::run(&arguments),
+    }
+}

@@ -1,0 +1,270 @@
+//! The hub: its real core over the ledger in memory, and the sync engine.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use hub::decisions::{Decision, Terms};
+use hub::ledger::memory::{AuditError, MemoryLedger};
+use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
+use sync_protocol::codec;
+use sync_protocol::ed25519::Ed25519Signer;
+use sync_protocol::fact::CardStatus;
+use sync_protocol::fare::FareVersion;
+use sync_protocol::have::{Have, Range, SiteHave};
+use sync_protocol::id::{CardId, NodeId, SiteId};
+use sync_protocol::journey::history::CardProjection;
+use sync_protocol::money::Money;
+use sync_protocol::peer::{Config, Limits, Peer, Refusal};
+use sync_protocol::time::Stamp;
+use sync_protocol::wire::Heartbeat;
+
+use super::{Shell, signed_beat};
+use crate::random::Stream;
+use crate::trust::Authority;
+
+/// Changesets settled in one step.
+const SETTLE_CHANGESETS_MAX: usize = 1_024;
+
+/// The hub of the simulated network.
+pub struct HubNode {
+    ledger: MemoryLedger,
+    peer: Peer,
+    signer: Ed25519Signer,
+    authority: Option<Arc<Authority>>,
+    last_beat: Stamp,
+    /// The hub's wall clock at the start of the run.
+    wall_ms: i64,
+}
+
+impl HubNode {
+    /// A hub with an empty ledger.
+    pub fn new(authority: &mut Authority, seed: u64, wall_ms: i64) -> HubNode {
+        let mut stream = Stream::new(seed, "hub");
+        let signer = Ed25519Signer::from_secret(&stream.bytes());
+        let certificate = authority.admit(NodeId::HUB, None, signer.public_key());
+        let mut ledger = MemoryLedger::default();
+        ledger.open_term(
+            signer.public_key(),
+            &certificate,
+            [stream.bytes(), stream.bytes()],
+        );
+        let config = Config {
+            node: NodeId::HUB,
+            terminal: None,
+            schema_version: edge_node::store::SCHEMA_VERSION,
+            schema_hash: [0; 32],
+            seed: stream.bits(),
+            limits: Limits::default(),
+        };
+        let peer = Peer::new(config, ledger.have());
+        HubNode {
+            ledger,
+            peer,
+            signer,
+            authority: None,
+            last_beat: Stamp::default(),
+            wall_ms,
+        }
+    }
+
+    /// Whom the hub believes.
+    pub fn trust(&mut self, authority: Arc<Authority>) {
+        self.authority = Some(authority);
+    }
+
+    /// Publishes the fares, issues the cards and takes their first money, before the network opens.
+    ///
+    /// # Errors
+    /// A decision is refused.
+    pub fn found(&mut self, fares: FareVersion, cards: &[(CardId, Money)]) -> anyhow::Result<Vec<Run>> {
+        let mut runs = self.decide(0, &[Decision::Fares(fares)])?;
+        let issue = |(card, _): &(CardId, Money)| Decision::Issue { card: *card };
+        let pay = |(card, amount): &(CardId, Money)| {
+            let reference = format!("first-{card}");
+            Decision::TopUp {
+                card: *card,
+                amount: *amount,
+                reference,
+            }
+        };
+        let paid = cards.iter().filter(|(_, amount)| *amount > Money::ZERO);
+        let decisions: Vec<Decision> = cards.iter().map(issue).chain(paid.map(pay)).collect();
+        for some in decisions.chunks(hub::decisions::DECISIONS_MAX) {
+            runs.extend(self.decide(0, some)?);
+        }
+        Ok(runs)
+    }
+
+    /// A top-up through an online channel.
+    ///
+    /// # Errors
+    /// The decision is refused.
+    pub fn top_up(
+        &mut self,
+        now_ms: i64,
+        card: CardId,
+        amount: Money,
+        number: u32,
+    ) -> anyhow::Result<Vec<Run>> {
+        self.decide(
+            now_ms,
+            &[Decision::TopUp {
+                card,
+                amount,
+                reference: format!("online-{number}"),
+            }],
+        )
+    }
+
+    /// Blocks a card.
+    ///
+    /// # Errors
+    /// The decision is refused.
+    pub fn block(&mut self, now_ms: i64, card: CardId) -> anyhow::Result<Vec<Run>> {
+        self.decide(
+            now_ms,
+            &[Decision::Status {
+                card,
+                status: CardStatus::Blocked,
+            }],
+        )
+    }
+
+    fn decide(&mut self, now_ms: i64, decisions: &[Decision]) -> anyhow::Result<Vec<Run>> {
+        // The network opens with its first fare version already in force; no passenger is surprised by it (T-22b).
+        let terms = Terms {
+            now_ms: self.wall_ms + now_ms,
+            lead_time_ms: 0,
+            override_lead_time: true,
+        };
+        let authority = self
+            .authority
+            .as_ref()
+            .context("BUG: trust is given before anything is decided")?;
+        Ok(self
+            .ledger
+            .decide(decisions, &terms, &self.signer, authority.as_ref())?
+            .runs)
+    }
+
+    /// Settles what came in.
+    ///
+    /// # Errors
+    /// The ledger refused its own plan.
+    pub fn settle(&mut self, now_ms: i64) -> anyhow::Result<Vec<Run>> {
+        Ok(self
+            .ledger
+            .settle(SETTLE_CHANGESETS_MAX, self.wall_ms + now_ms, &self.signer)?)
+    }
+
+    /// Whether something came in that is not settled.
+    #[must_use]
+    pub fn has_unsettled(&self) -> bool {
+        self.ledger.waiting_count() > 0
+    }
+
+    /// Whether the books balance.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub fn check_books(&self) -> Result<(), AuditError> {
+        self.ledger.audit()
+    }
+
+    /// What the hub holds.
+    #[must_use]
+    pub fn have(&self) -> Have {
+        self.ledger.have()
+    }
+
+    /// The head of a site.
+    #[must_use]
+    pub fn head(&self, site: SiteId) -> Head {
+        self.peer.have().head(site)
+    }
+
+    /// What is held of one of the hub's own sites.
+    ///
+    /// # Panics
+    /// Never for a site the hub has committed to.
+    #[must_use]
+    pub fn site_have(&self, site: SiteId) -> SiteHave {
+        *self
+            .ledger
+            .have()
+            .get(site)
+            .expect("BUG: a site that was committed to is held")
+    }
+
+    /// Digest of the settled cards, comparable with the gates'.
+    #[must_use]
+    pub fn settled_digest(&self) -> [u8; 32] {
+        let mut hasher = super::settled_hasher();
+        for row in self.ledger.card_rows() {
+            hasher.update(&codec::encode(&row));
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Everything the hub's facts say about a card.
+    #[must_use]
+    pub fn projection(&self, card: CardId) -> Option<CardProjection> {
+        self.ledger.card_state(card).map(|_| self.ledger.projection(card))
+    }
+
+    /// What cards owe, together.
+    #[must_use]
+    pub fn overdraft(&self) -> Money {
+        let balances = self.ledger.cards().filter_map(|card| self.ledger.view(card));
+        balances.map(|view| (-view.balance).max(Money::ZERO)).sum()
+    }
+}
+
+impl Shell for HubNode {
+    fn peer(&mut self) -> &mut Peer {
+        &mut self.peer
+    }
+
+    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)> {
+        let authority = self
+            .authority
+            .as_ref()
+            .expect("BUG: trust is given before anything arrives");
+        let before = self.ledger.have().get(run.site).copied();
+        let ingested = self.ledger.ingest(std::slice::from_ref(run), authority.as_ref());
+        let after = self.ledger.have().get(run.site).copied();
+        match (ingested, after) {
+            (Ok(_), Some(have)) if before.is_none_or(|before| before.head.seq < have.head.seq) => {
+                Ok((run.site, have))
+            }
+            (Ok(ingested), _) => {
+                let refusal = match ingested.gaps.first() {
+                    Some(gap) => RunError::Gap {
+                        first: run.first,
+                        head: sync_protocol::id::Seq(gap.first.0 - 1),
+                    },
+                    None if ingested.rejected > 0 => RunError::Signature,
+                    None => RunError::Duplicate,
+                };
+                Err((Refusal::Run(refusal), after))
+            }
+            (Err(_), _) => Err((Refusal::NotNow, after)),
+        }
+    }
+
+    fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run> {
+        self.ledger.serve(&range, bytes_max)
+    }
+
+    fn heard(&mut self, _now_ms: i64, _beat: &Heartbeat, _from: NodeId) {}
+
+    fn beat(&mut self, now_ms: i64) -> Heartbeat {
+        self.last_beat = self.last_beat.next(self.wall_ms + now_ms);
+        let own = self.ledger.have();
+        let own = own
+            .wanted_by(None)
+            .filter(|(_, have)| !matches!(have.role, sync_protocol::changeset::SiteRole::Gate(_)));
+        let sites = own.map(|(site, have)| (site, have.head)).collect();
+        signed_beat(NodeId::HUB, sites, self.last_beat, &self.signer)
+    }
+}

@@ -1,0 +1,247 @@
+//! The report of a run: `report.json` for tools, a summary in a transport operator's words for people.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sync_protocol::fact::Reason;
+use sync_protocol::money::Money;
+
+use crate::check::Check;
+use crate::oracle::Passengers;
+use crate::scenario::{End, Fault, FaultKind, Scenario};
+use crate::world::{Touched, World};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every check held.
+    Pass,
+    /// A check failed.
+    Fail,
+    /// Every check held, but a fault touched nothing: the run shows nothing about it.
+    Vacuous,
+}
+
+impl Verdict {
+    /// The word in the report.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Vacuous => "vacuous",
+        }
+    }
+}
+
+/// What a fault touched.
+#[derive(Clone, Debug, Serialize)]
+pub struct FaultReport {
+    /// The fault in words.
+    pub fault: String,
+    /// Taps answered by gates that it cut off.
+    pub taps: u64,
+    /// Accepted entries the hub did not know of when it ended.
+    pub unseen_entries: u64,
+    /// Their holds.
+    pub exposure: Money,
+    /// Frames lost or repeated.
+    pub frames: u64,
+}
+
+/// The machine-readable report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// How the run ended.
+    pub verdict: Verdict,
+    /// The seed.
+    pub seed: u64,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Hash of the scenario's text.
+    pub scenario_hash: String,
+    /// Hash of everything that happened.
+    pub trace_hash: String,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Taps answered.
+    pub taps: u64,
+    /// How long after the last tap and fault everybody was level.
+    pub converged_after_ms: Option<i64>,
+    /// The most that one fault left unseen by the hub.
+    pub exposure: Money,
+    /// Entries let in.
+    pub entries: u64,
+    /// Exits let out.
+    pub exits: u64,
+    /// Taps turned away, by reason.
+    pub turned_away: std::collections::BTreeMap<Reason, u64>,
+    /// Taps decided by a gate that had not heard the hub for fifteen seconds.
+    pub decided_alone: u64,
+    /// Entries let in on the unsecured allowance.
+    pub on_allowance: u64,
+    /// Cards below zero at the end, together.
+    pub overdraft: Money,
+    /// What each fault touched.
+    pub faults: Vec<FaultReport>,
+}
+
+impl Report {
+    /// The report of a run that has come to its end.
+    #[must_use]
+    pub fn new(world: &World, seed: u64, checks: Vec<Check>, converged_after_ms: Option<i64>) -> Report {
+        let scenario = &world.scenario;
+        let passengers = world.oracle.passengers();
+        let touched: Vec<&Touched> = world.touched.iter().collect();
+        let faults = scenario
+            .faults
+            .iter()
+            .zip(&touched)
+            .map(|(fault, touched)| FaultReport {
+                fault: in_words(fault),
+                taps: touched.taps,
+                unseen_entries: touched.unseen_entries,
+                exposure: touched.exposure,
+                frames: touched.frames,
+            });
+        let vacuous = touched.iter().any(|touched| touched.frames == 0);
+        let verdict = match checks.iter().all(|check| check.passed) {
+            false => Verdict::Fail,
+            true if vacuous => Verdict::Vacuous,
+            true => Verdict::Pass,
+        };
+        Report {
+            verdict,
+            seed,
+            scenario: scenario.name.clone(),
+            scenario_hash: hex(&scenario.hash),
+            trace_hash: world.trace.hash(),
+            checks,
+            taps: passengers.taps(),
+            converged_after_ms,
+            exposure: touched
+                .iter()
+                .map(|touched| touched.exposure)
+                .max()
+                .unwrap_or_default(),
+            entries: passengers.entries,
+            exits: passengers.exits,
+            decided_alone: passengers.decided_alone,
+            on_allowance: passengers.on_allowance,
+            overdraft: world.hub.overdraft(),
+            faults: faults.collect(),
+            turned_away: passengers.turned_away,
+        }
+    }
+
+    /// The summary for people.
+    #[must_use]
+    pub fn summary(&self, scenario: &Scenario, passengers: &Passengers) -> String {
+        let mut text = String::new();
+        let mut line = |words: String| {
+            let _ = writeln!(text, "{words}");
+        };
+        line(format!("{}\n", scenario.title));
+        line(format!(
+            "Passengers: {} were let in, {} were let out, {} taps were turned away.",
+            self.entries,
+            self.exits,
+            self.turned_away.values().sum::<u64>()
+        ));
+        for (reason, count) in &self.turned_away {
+            line(format!("  {count:>5}  {}", reason_in_words(*reason)));
+        }
+        line(format!(
+            "{} taps were decided by gates on their own while they could not hear the hub; \
+             {} entries rested on the offline allowance.",
+            self.decided_alone, self.on_allowance
+        ));
+        line(format!("Held at entries: Rp {} in all.", passengers.held));
+        for fault in &self.faults {
+            line(format!(
+                "Fault: {}. {} taps at the gates it cut off, {} frames lost or repeated. When it ended the hub did not \
+                 yet know of {} entries (Rp {} held).",
+                fault.fault, fault.taps, fault.frames, fault.unseen_entries, fault.exposure
+            ));
+        }
+        match self.converged_after_ms {
+            Some(took_ms) => line(format!(
+                "Everybody was level again {took_ms} ms after the last tap and fault."
+            )),
+            None => line(format!(
+                "NOT everybody was level {} s after the last tap and fault.",
+                scenario.converge_within_s
+            )),
+        }
+        line(format!(
+            "Cards below zero at the end: Rp {} together.\n",
+            self.overdraft
+        ));
+        for check in &self.checks {
+            line(format!(
+                "{}  {:<40} {}",
+                if check.passed { "ok  " } else { "FAIL" },
+                check.name,
+                check.detail
+            ));
+        }
+        line(format!("\nseed {}  trace {}", self.seed, &self.trace_hash[..16]));
+        line(format!("verdict: {}", self.verdict.word()));
+        text
+    }
+}
+
+fn in_words(fault: &Fault) -> String {
+    let what = match fault.kind {
+        FaultKind::Island { terminal } => format!("terminal {terminal} cut off from everybody"),
+        FaultKind::HubAway => "hub unreachable".to_owned(),
+        FaultKind::Cut { from, to } => format!("link between {} and {} cut", end(from), end(to)),
+        FaultKind::Lossy {
+            loss_per_mille,
+            duplicate_per_mille,
+        } => {
+            format!(
+                "{} in 1000 frames lost, {} repeated",
+                loss_per_mille.get(),
+                duplicate_per_mille.get()
+            )
+        }
+    };
+    format!("{what} from second {} for {} seconds", fault.at_s, fault.for_s)
+}
+
+fn end(end: End) -> String {
+    match end {
+        End::Hub => "the hub".to_owned(),
+        End::Gate(code) => code.to_string(),
+    }
+}
+
+const fn reason_in_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Blocked => "card blocked",
+        Reason::Suspended => "card suspended",
+        Reason::Closed => "card closed",
+        Reason::DenyList => "card on the deny list",
+        Reason::Funds => "not enough money for the longest trip",
+        Reason::Debt => "card owes money",
+        Reason::Passback => "second entry within five minutes",
+        Reason::WrongGate => "wrong direction for this gate",
+        Reason::UnknownCard => "card not known",
+        Reason::NoFare => "no fare known",
+        Reason::Velocity => "too many offline entries",
+        Reason::StaleKnowledge => "gate cut off for more than three days",
+        Reason::GateClosed => "gate closed",
+        Reason::Accepted | Reason::DupIn | Reason::Allowance | Reason::ExitOpen | Reason::FreeFlow => {
+            "let through"
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

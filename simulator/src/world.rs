@@ -1,0 +1,489 @@
+//! A whole network in one process: the event loop over virtual time.
+//!
+//! Everything that happens is an [`Event`]; carrying one out may plan others. The same seed gives the same events in
+//! the same order, which the trace hash shows.
+
+mod carry_out;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sync_protocol::fact::Direction;
+use sync_protocol::id::{GateId, NodeId};
+use sync_protocol::money::Money;
+use sync_protocol::peer::Input;
+use sync_protocol::time::{MINUTE_MS, SECOND_MS};
+
+use crate::check::Steps;
+use crate::network::{IDLE_TIMEOUT_MS, Link, Loss, Network, RECONNECT_MS};
+use crate::node::Shell;
+use crate::node::gate::GateNode;
+use crate::node::hub::HubNode;
+use crate::oracle::{Answered, Oracle};
+use crate::random::Stream;
+use crate::scenario::{FaultKind, Scenario};
+use crate::topology::Topology;
+use crate::trace::Trace;
+use crate::traffic::{Decision, Traffic};
+use crate::trust::Authority;
+
+/// Gates send a sign of life this often (domain 7).
+const GATE_BEAT_MS: i64 = 5 * SECOND_MS;
+/// The hub sends one this often.
+const HUB_BEAT_MS: i64 = 10 * SECOND_MS;
+/// The hub settles what came in at most this long after it came.
+const SETTLE_MS: i64 = 20;
+/// How often the world looks whether everybody is level once nothing more happens.
+const LEVEL_STEP_MS: i64 = 100;
+/// Local midnight, Asia/Jakarta, of the simulated day: 16 December 2024.
+const MIDNIGHT_MS: i64 = 1_734_282_000_000;
+/// The network runs this long before the first passenger comes: nodes connect and learn the cards.
+pub const WARM_UP_MS: i64 = 15 * SECOND_MS;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A frame arrives, if the connection it was sent on still stands.
+    Frame {
+        from: NodeId,
+        to: NodeId,
+        bytes: Arc<[u8]>,
+        connection: u64,
+    },
+    /// A link is connected, if it is up.
+    Connect(Link),
+    /// A cut link is noticed, if it is still cut.
+    Lost(Link),
+    /// A node's sync engine wants to be woken.
+    Timer(NodeId),
+    /// A node's sign of life is due.
+    Beat(NodeId),
+    /// The hub settles.
+    Settle,
+    /// A passenger taps in.
+    Entry(usize),
+    /// The same card again at the same gate.
+    Repeat(usize),
+    /// A passenger taps out.
+    Exit(usize),
+    /// The hub's staff or a channel decides something.
+    Decide(usize),
+    /// A fault begins.
+    FaultBegins(usize),
+    /// A fault is over.
+    FaultEnds(usize),
+}
+
+/// What a fault touched, measured when it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Taps answered by gates that it cut off, while it lasted.
+    pub taps: u64,
+    /// Accepted entries among them whose money the hub did not know of when it ended.
+    pub unseen_entries: u64,
+    /// Their holds.
+    pub exposure: Money,
+    /// Frames lost or repeated on account of it.
+    pub frames: u64,
+}
+
+/// The network and everything that goes on in it.
+pub struct World {
+    pub(crate) scenario: Scenario,
+    pub(crate) gates: BTreeMap<NodeId, GateNode>,
+    pub(crate) hub: HubNode,
+    pub(crate) oracle: Oracle,
+    pub(crate) steps: Steps,
+    pub(crate) touched: Vec<Touched>,
+    pub(crate) trace: Trace,
+    topology: Topology,
+    schedule: crate::schedule::Schedule<Event>,
+    network: Network,
+    authority: Arc<Authority>,
+    traffic: Traffic,
+    cut_links: Vec<BTreeSet<Link>>,
+    /// Number of the present connection of every connected link.
+    connections: BTreeMap<Link, u64>,
+    connections_made: u64,
+    timers: BTreeMap<NodeId, i64>,
+    settle_planned: bool,
+    stream: Stream,
+    lost_before: Vec<u64>,
+}
+
+impl World {
+    /// Builds the network of a scenario with its stores in `folder`, and lets it warm up.
+    ///
+    /// # Errors
+    /// The scenario does not fit its network, or a store cannot be made.
+    pub fn build(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<World> {
+        let topology = Topology::named(scenario.network);
+        let cut_links =
+            cut_links(&scenario, &topology).with_context(|| format!("scenario {}", scenario.name))?;
+        let traffic = Traffic::draw(&scenario, &topology, seed);
+        let mut authority = Authority::new(&mut Stream::new(seed, "authority"));
+        let wall_ms = MIDNIGHT_MS + scenario.starts_at.minutes() * MINUTE_MS - WARM_UP_MS;
+        let hub = HubNode::new(&mut authority, seed, wall_ms);
+        let policy = sync_protocol::decide::Policy::recommended(topology.highest_fare());
+        let mut gates = BTreeMap::new();
+        for (gate, site) in topology.deciding_gates() {
+            let path = folder.join(format!("{}.db", site.code));
+            let node = GateNode::open(&path, gate, site.code, policy, &mut authority, seed, wall_ms)
+                .with_context(|| format!("gate {}", site.code))?;
+            gates.insert(gate.id.node(), node);
+        }
+        let authority = Arc::new(authority);
+        for gate in gates.values_mut() {
+            gate.trust(Arc::clone(&authority));
+        }
+        let ends = topology
+            .deciding_gates()
+            .map(|(gate, _)| (gate.id.node(), gate.terminal));
+        let network = Network::new(ends, Stream::new(seed, "network"));
+        let mut world = World {
+            touched: vec![Touched::default(); scenario.faults.len()],
+            lost_before: vec![0; scenario.faults.len()],
+            scenario,
+            gates,
+            hub,
+            oracle: Oracle::default(),
+            steps: Steps::default(),
+            trace: Trace::default(),
+            topology,
+            schedule: crate::schedule::Schedule::default(),
+            network,
+            authority: Arc::clone(&authority),
+            traffic,
+            cut_links,
+            connections: BTreeMap::new(),
+            connections_made: 0,
+            timers: BTreeMap::new(),
+            settle_planned: false,
+            stream: Stream::new(seed, "world"),
+        };
+        world.hub.trust(authority);
+        world.plan();
+        world.found()?;
+        Ok(world)
+    }
+
+    /// Plans everything that is known beforehand.
+    fn plan(&mut self) {
+        let links: Vec<Link> = self.network.links().collect();
+        for link in links {
+            let delay_ms = self.stream.between(0, RECONNECT_MS);
+            self.schedule.at(delay_ms, Event::Connect(link));
+        }
+        for node in self.gates.keys().copied().chain([NodeId::HUB]) {
+            let period_ms = if node.is_hub() { HUB_BEAT_MS } else { GATE_BEAT_MS };
+            let first_ms = self.stream.between(1_000, period_ms.min(5_000));
+            self.schedule.at(first_ms, Event::Beat(node));
+        }
+        for (index, trip) in self.traffic.trips.iter().enumerate() {
+            self.schedule
+                .at(WARM_UP_MS + trip.entry_at_ms, Event::Entry(index));
+        }
+        for (index, (at_ms, _)) in self.traffic.decisions.iter().enumerate() {
+            self.schedule.at(WARM_UP_MS + at_ms, Event::Decide(index));
+        }
+        for (index, fault) in self.scenario.faults.iter().enumerate() {
+            let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
+            self.schedule.at(begins_ms, Event::FaultBegins(index));
+            self.schedule
+                .at(begins_ms + fault.for_s * SECOND_MS, Event::FaultEnds(index));
+        }
+    }
+
+    /// The hub publishes the fares, issues the cards and takes their first money.
+    fn found(&mut self) -> anyhow::Result<()> {
+        let policy = self.scenario.traffic.orphan_policy;
+        let fares = self
+            .topology
+            .fare_version(1, 0, policy)
+            .context("the network's fares")?;
+        let runs = self.hub.found(fares, &self.traffic.cards)?;
+        self.publish(runs);
+        self.settle_soon();
+        Ok(())
+    }
+
+    /// Lets passengers travel, faults strike and heal. Calls `progress` with the virtual time as it passes.
+    ///
+    /// # Errors
+    /// A node failed in a way that no fault explains.
+    pub fn run(&mut self, mut progress: impl FnMut(i64)) -> anyhow::Result<()> {
+        let until_ms = self.traffic_ends_ms();
+        while let Some(event) = self.schedule.next(until_ms) {
+            self.happen(event)?;
+            progress(self.schedule.now_ms());
+        }
+        Ok(())
+    }
+
+    /// When the last passenger has left and the last fault is over, milliseconds after the start.
+    #[must_use]
+    pub fn traffic_ends_ms(&self) -> i64 {
+        let last_exit_ms = self
+            .traffic
+            .trips
+            .iter()
+            .map(|trip| trip.entry_at_ms + trip.ride_ms)
+            .max()
+            .unwrap_or(0);
+        WARM_UP_MS
+            + last_exit_ms
+                .max(self.scenario.duration_s * SECOND_MS)
+                .max(self.scenario.healed_at_s() * SECOND_MS)
+    }
+
+    /// Lets the network come to rest. Returns how long it took until everybody was level, or `None` when that took
+    /// longer than the scenario allows.
+    ///
+    /// # Errors
+    /// A node failed.
+    pub fn come_to_rest(&mut self) -> anyhow::Result<Option<i64>> {
+        let start_ms = self.schedule.now_ms().max(self.traffic_ends_ms());
+        for step in 0..=self.scenario.converge_within_s * SECOND_MS / LEVEL_STEP_MS {
+            if crate::check::level::find(self)?.is_empty() {
+                return Ok(Some(step * LEVEL_STEP_MS));
+            }
+            while let Some(event) = self.schedule.next(start_ms + step * LEVEL_STEP_MS) {
+                self.happen(event)?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn happen(&mut self, event: Event) -> anyhow::Result<()> {
+        let now_ms = self.schedule.now_ms();
+        self.trace.note(now_ms, &event);
+        match event {
+            Event::Frame {
+                from,
+                to,
+                bytes,
+                connection,
+            } => self.arrive(from, to, &bytes, connection),
+            Event::Connect(link) => self.connect(link),
+            Event::Lost(link) => self.lose(link),
+            Event::Timer(node) => self.wake(node),
+            Event::Beat(node) => self.send_beat(node),
+            Event::Settle => self.settle()?,
+            Event::Entry(trip) => self.enter(trip)?,
+            Event::Repeat(trip) => {
+                let trip = self.traffic.trips[trip];
+                self.tap(trip.entry_gate, trip.card, Direction::Entry)?;
+            }
+            Event::Exit(trip) => {
+                let trip = self.traffic.trips[trip];
+                if let Some(gate) = trip.exit_gate {
+                    self.tap(gate, trip.card, Direction::Exit)?;
+                }
+            }
+            Event::Decide(index) => self.decide(index)?,
+            Event::FaultBegins(index) => self.begin_fault(index),
+            Event::FaultEnds(index) => self.end_fault(index),
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, index: usize) -> anyhow::Result<()> {
+        let trip = self.traffic.trips[index];
+        if self.tap(trip.entry_gate, trip.card, Direction::Entry)? {
+            self.schedule.after(trip.ride_ms, Event::Exit(index));
+            if let Some(after_ms) = trip.repeat_after_ms {
+                self.schedule.after(after_ms, Event::Repeat(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// A card at a gate. Returns whether the barrier opened.
+    fn tap(
+        &mut self,
+        gate: GateId,
+        card: sync_protocol::id::CardId,
+        direction: Direction,
+    ) -> anyhow::Result<bool> {
+        let (node, now_ms) = (gate.node(), self.schedule.now_ms());
+        let gate = self
+            .gates
+            .get_mut(&node)
+            .context("BUG: traffic uses gates of the network")?;
+        let age_ms = gate.age_ms(now_ms);
+        let committed = gate.tap(now_ms, card, direction)?;
+        self.oracle.note(&committed.run);
+        self.oracle.answered.push(Answered {
+            gate: node,
+            at_ms: now_ms,
+            age_ms,
+            decision: committed.decided.decision,
+            changeset: (committed.run.site, committed.run.last()),
+        });
+        let have = gate.site_have(committed.run.site);
+        let accepted = committed.decided.decision.tap.accepted;
+        self.tell(
+            node,
+            Input::Committed {
+                run: committed.run,
+                have,
+            },
+        );
+        Ok(accepted)
+    }
+
+    fn decide(&mut self, index: usize) -> anyhow::Result<()> {
+        let (_, decision) = self.traffic.decisions[index];
+        let now_ms = self.schedule.now_ms();
+        let runs = match decision {
+            Decision::TopUp { card, amount, number } => self.hub.top_up(now_ms, card, amount, number)?,
+            Decision::Block { card } => self.hub.block(now_ms, card)?,
+        };
+        self.publish(runs);
+        self.settle_soon();
+        Ok(())
+    }
+
+    fn settle(&mut self) -> anyhow::Result<()> {
+        self.settle_planned = false;
+        let runs = self.hub.settle(self.schedule.now_ms())?;
+        self.steps.after_settle(&self.hub);
+        self.publish(runs);
+        if self.hub.has_unsettled() {
+            self.settle_soon();
+        }
+        Ok(())
+    }
+
+    fn settle_soon(&mut self) {
+        if !self.settle_planned {
+            self.settle_planned = true;
+            self.schedule.after(SETTLE_MS, Event::Settle);
+        }
+    }
+
+    fn begin_fault(&mut self, index: usize) {
+        self.lost_before[index] = self.network.lost + self.network.repeated;
+        if let FaultKind::Lossy {
+            loss_per_mille,
+            duplicate_per_mille,
+        } = self.scenario.faults[index].kind
+        {
+            let lost = u32::try_from(loss_per_mille.get()).unwrap_or(0);
+            self.network.set_loss(Loss {
+                lost,
+                repeated: duplicate_per_mille.share(),
+            });
+        }
+        for link in self.network.cut(&self.cut_links[index]) {
+            self.schedule.after(IDLE_TIMEOUT_MS, Event::Lost(link));
+        }
+    }
+
+    fn end_fault(&mut self, index: usize) {
+        self.touched[index] = self.measure_touched(index);
+        if matches!(self.scenario.faults[index].kind, FaultKind::Lossy { .. }) {
+            self.network.set_loss(Loss::default());
+        }
+        for link in self.network.heal(&self.cut_links[index]) {
+            let delay_ms = self.stream.between(50, RECONNECT_MS);
+            self.schedule.after(delay_ms, Event::Connect(link));
+        }
+    }
+
+    /// What a fault cut off, and what the hub did not know of when it ended.
+    fn measure_touched(&self, index: usize) -> Touched {
+        let fault = &self.scenario.faults[index];
+        let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
+        let cut_off: BTreeSet<NodeId> = self.cut_links[index]
+            .iter()
+            .flat_map(|link| link.ends())
+            .collect();
+        let mut touched = Touched {
+            frames: self.network.lost + self.network.repeated - self.lost_before[index],
+            ..Touched::default()
+        };
+        let during = self
+            .oracle
+            .answered
+            .iter()
+            .filter(|answered| answered.at_ms >= begins_ms);
+        for answered in during.filter(|answered| cut_off.contains(&answered.gate)) {
+            touched.taps += 1;
+            let tap = &answered.decision.tap;
+            let (site, seq) = answered.changeset;
+            if tap.accepted && tap.direction == Direction::Entry && self.hub.head(site).seq < seq {
+                touched.unseen_entries += 1;
+                touched.exposure += tap.hold;
+            }
+        }
+        touched
+    }
+}
+
+/// The links each fault cuts.
+fn cut_links(scenario: &Scenario, topology: &Topology) -> anyhow::Result<Vec<BTreeSet<Link>>> {
+    let gates: Vec<_> = topology
+        .deciding_gates()
+        .map(|(gate, _)| (gate.id.node(), gate.terminal))
+        .collect();
+    let uplink = |gate: NodeId| Link::between(gate, NodeId::HUB);
+    let of_fault = |kind: &FaultKind| -> anyhow::Result<BTreeSet<Link>> {
+        Ok(match kind {
+            // Terminals have no links among each other: an island is cut off by its uplinks.
+            FaultKind::Island { terminal } => {
+                let inside: BTreeSet<_> = gates
+                    .iter()
+                    .filter(|(_, at)| at == terminal)
+                    .map(|(gate, _)| uplink(*gate))
+                    .collect();
+                let codes: Vec<&str> = topology
+                    .terminals
+                    .iter()
+                    .map(|terminal| terminal.code.as_str())
+                    .collect();
+                anyhow::ensure!(
+                    !inside.is_empty(),
+                    "the network has no terminal {terminal}: {} are allowed",
+                    codes.join(", ")
+                );
+                inside
+            }
+            FaultKind::HubAway => gates.iter().map(|(gate, _)| uplink(*gate)).collect(),
+            FaultKind::Cut { from, to } => {
+                let ends = (topology.node(*from), topology.node(*to));
+                let (from, to) = (
+                    ends.0.map_err(anyhow::Error::msg)?,
+                    ends.1.map_err(anyhow::Error::msg)?,
+                );
+                BTreeSet::from([Link::between(from, to)])
+            }
+            FaultKind::Lossy { .. } => BTreeSet::new(),
+        })
+    };
+    scenario
+        .faults
+        .iter()
+        .map(|fault| of_fault(&fault.kind))
+        .collect()
+}
+
+impl World {
+    /// Gives an input to a node's engine and carries out what comes of it.
+    pub(crate) fn tell(&mut self, node: NodeId, input: Input) {
+        let now_ms = self.schedule.now_ms();
+        self.shell(node).peer().handle(now_ms, input);
+        self.carry_out(node);
+    }
+
+    pub(crate) fn shell(&mut self, node: NodeId) -> &mut dyn Shell {
+        if node.is_hub() {
+            return &mut self.hub;
+        }
+        self.gates
+            .get_mut(&node)
+            .expect("BUG: events name nodes of the network")
+    }
+}

@@ -1,0 +1,63 @@
+//! Benchmarks. Every figure is shown beside a floor or peer measured in the same run, so that a slow or noisy
+//! machine shifts both.
+
+pub mod clock;
+pub mod decide;
+pub mod fold;
+
+use serde::Serialize;
+
+/// One figure.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    /// Its name; see the README's table.
+    pub name: &'static str,
+    /// What was measured.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The floor measured in the same run, in the same unit.
+    pub baseline: f64,
+    /// `value / baseline`.
+    pub ratio: f64,
+}
+
+impl Figure {
+    /// A figure with its floor.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "figures are measurements, not money")]
+    pub fn new(name: &'static str, unit: &'static str, value: f64, baseline: f64) -> Figure {
+        let ratio = if baseline > 0.0 { value / baseline } else { 0.0 };
+        Figure {
+            name,
+            value,
+            unit,
+            baseline,
+            ratio,
+        }
+    }
+}
+
+/// A benchmark: the names it gives figures for, and how to take them.
+pub struct Benchmark {
+    /// The figures' names.
+    pub names: &'static [&'static str],
+    /// Takes them.
+    pub run: fn() -> anyhow::Result<Vec<Figure>>,
+}
+
+/// Every benchmark.
+pub const ALL: &[Benchmark] = &[
+    Benchmark {
+        names: &["fold_in_order_per_s"],
+        run: fold::in_order,
+    },
+    Benchmark {
+        names: &["refold_1000_us"],
+        run: fold::refold,
+    },
+    Benchmark {
+        names: &["decide_p99_us"],
+        run: decide::decide,
+    },
+];
