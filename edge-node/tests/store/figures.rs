@@ -8,7 +8,7 @@ use edge_node::store::{SLICE_CHANGES, Store};
 use rusqlite::Connection;
 use sync_protocol::changeset::SiteRole;
 use sync_protocol::fact::Fact;
-use sync_protocol::id::NodeId;
+use sync_protocol::id::{GateId, NodeId, Seq};
 use sync_protocol::time::{HOUR_MS, MINUTE_MS};
 use tempfile::TempDir;
 
@@ -27,18 +27,8 @@ fn percentiles(name: &str, mut times: Vec<Duration>) {
     );
 }
 
-fn timed(mut work: impl FnMut(i64), count: i64) -> Vec<Duration> {
-    (0..count)
-        .map(|turn| {
-            let start = Instant::now();
-            work(turn);
-            start.elapsed()
-        })
-        .collect()
-}
-
 /// One row of 300 bytes per commit: what a tap's commit is measured against.
-fn bare(folder: &Path) -> Vec<Duration> {
+fn bare(folder: &Path) -> Connection {
     let connection = Connection::open(folder.join("bare.db")).unwrap();
     connection
         .execute_batch(
@@ -46,31 +36,30 @@ fn bare(folder: &Path) -> Vec<Duration> {
              CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)",
         )
         .unwrap();
-    timed(
-        |_| {
-            connection
-                .prepare_cached("INSERT INTO t (bytes) VALUES (zeroblob(300))")
-                .unwrap()
-                .execute([])
-                .unwrap();
-        },
-        TAPS,
-    )
+    connection
 }
 
-fn taps(store: &mut Store) -> Vec<Duration> {
-    timed(
-        |turn| {
-            let number = 1 + (turn % 500) as u32;
-            let presentation = if turn % 1_000 < 500 {
-                entry(number, T0 + turn * MINUTE_MS)
-            } else {
-                exit(number, T0 + turn * MINUTE_MS)
-            };
-            store.tap(&presentation, HOUR_MS).unwrap();
-        },
-        TAPS,
-    )
+/// Bare commits and taps in turn, so that both meet the same disk and the same neighbours.
+fn compare(bare: &Connection, store: &mut Store) -> (Vec<Duration>, Vec<Duration>) {
+    let mut insert = bare
+        .prepare("INSERT INTO t (bytes) VALUES (zeroblob(300))")
+        .unwrap();
+    let mut times = (Vec::new(), Vec::new());
+    for turn in 0..TAPS {
+        let number = 1 + (turn % 500) as u32;
+        let presentation = if turn % 1_000 < 500 {
+            entry(number, T0 + turn * MINUTE_MS)
+        } else {
+            exit(number, T0 + turn * MINUTE_MS)
+        };
+        let start = Instant::now();
+        insert.execute([]).unwrap();
+        times.0.push(start.elapsed());
+        let start = Instant::now();
+        store.tap(&presentation, HOUR_MS).unwrap();
+        times.1.push(start.elapsed());
+    }
+    times
 }
 
 #[test]
@@ -80,11 +69,12 @@ fn figures() {
         let (mut town, mut hub) = (Town::new(), Hub::new());
         town.folder = TempDir::new_in(folder).unwrap();
         println!("{folder}");
-        percentiles("  bare commit", bare(town.folder.path()));
         let start = Instant::now();
         let mut store = town.stocked_gate(1, "A", &mut hub);
         println!("  open and stock: {:?}", start.elapsed());
-        percentiles("  tap", taps(&mut store));
+        let (bare, taps) = compare(&bare(town.folder.path()), &mut store);
+        percentiles("  bare commit", bare);
+        percentiles("  tap", taps);
         let start = Instant::now();
         for turn in 0..50 {
             let group: Vec<_> = (0..64)
@@ -103,29 +93,32 @@ fn figures() {
             journal("SELECT count(*) FROM facts_by_card"),
         );
 
-        // Catching up: 100,000 single taps of a neighbour.
+        // Catching up: 100,000 single taps of a neighbour, in runs as long as they may be.
         let mut pen = Pen::new(NodeId(7), SiteRole::Gate(terminal("A")), 7, 9);
         let sample = store.recent_taps(1).unwrap()[0].tap;
+        let mut runs = Vec::new();
         for turn in 0..100_000_u32 {
             let tap = sync_protocol::fact::Tap {
                 card: card(turn % 9_999),
+                gate: GateId(7),
                 ..sample
             };
-            pen.facts(T0 + i64::from(turn), [Fact::Tap(tap)]);
+            let last = pen.facts(T0 + i64::from(turn), [Fact::Tap(tap)]).last();
+            if last.0.is_multiple_of(10_000) {
+                runs.push(pen.run(Seq(last.0 - 9_999), last));
+            }
         }
-        for (name, slice) in [("slices of 64", SLICE_CHANGES), ("slices of 4,096", 4_096)] {
-            let mut fresh = town.gate(if slice == SLICE_CHANGES { 2 } else { 3 }, "A");
+        for (name, number, slice) in [("slices of 64", 2, SLICE_CHANGES), ("slices of 4,096", 3, 4_096)] {
+            let mut fresh = town.gate(number, "A");
             let start = Instant::now();
-            let verified = fresh.verify(&pen.whole(), &town.trust).unwrap();
-            println!("  verify 100,000: {:?}", start.elapsed());
-            while !fresh.ingest_slice(&verified, slice).unwrap().complete {}
+            for run in &runs {
+                let verified = fresh.verify(run, &town.trust).unwrap();
+                while !fresh.ingest_slice(&verified, slice).unwrap().complete {}
+            }
             println!("  catch up with 100,000 in {name}: {:?}", start.elapsed());
             fresh.checkpoint().unwrap();
-            let path = town.path(if slice == SLICE_CHANGES { 2 } else { 3 });
-            println!(
-                "  bytes a tap: {}",
-                std::fs::metadata(path).unwrap().len() / 100_000
-            );
+            let bytes = std::fs::metadata(town.path(number)).unwrap().len();
+            println!("  bytes a tap: {}", bytes / 100_000);
         }
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

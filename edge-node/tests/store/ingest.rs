@@ -97,10 +97,15 @@ fn what_a_writer_may_not_state_is_put_aside_and_blocks_nothing() {
     gate.facts(T0, [Fact::Tap(tap)]);
     let cheat = sync_protocol::fact::Tap {
         terminal: terminal("A"),
+        gate: GateId(7),
         hold: Money::rupiah(-1_000_000),
         ..tap
     };
     gate.facts(T0, [Fact::Tap(cheat)]);
+    let borrowed = sync_protocol::fact::Tap {
+        terminal: terminal("A"),
+        ..tap
+    };
     gate.body(Bytes::from_static(b"not a body at all"));
     gate.changes(
         T0,
@@ -116,18 +121,19 @@ fn what_a_writer_may_not_state_is_put_aside_and_blocks_nothing() {
     ];
     gate.changes(T0, [row("deny_list", &denial, "denial", Value::Integer(1), 1)]);
     let good = sync_protocol::fact::Tap {
-        terminal: terminal("A"),
-        ..tap
+        gate: GateId(7),
+        ..borrowed
     };
+    gate.facts(T0, [Fact::Tap(borrowed)]);
     gate.facts(T0, [Fact::Tap(good)]);
 
     let ingested = store.ingest(&gate.whole(), &town.trust).unwrap();
     assert_eq!(ingested.have.head, gate.head, "the head moves on");
     let put_aside = store.quarantine().unwrap();
     let seqs: Vec<u64> = put_aside.iter().map(|change| change.seq.0).collect();
-    assert_eq!(seqs, [1, 2, 3, 3, 3, 4, 5, 6, 7, 8], "{put_aside:#?}");
+    assert_eq!(seqs, [1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9], "{put_aside:#?}");
     assert_eq!(put_aside[7].change, None, "the whole changeset");
-    assert_eq!(store.counters().quarantined, 10);
+    assert_eq!(store.counters().quarantined, 11);
 
     let view = store.card(card(1)).unwrap();
     assert_eq!(view.view.held, Money::rupiah(9_000), "the last tap counts");
