@@ -74,7 +74,7 @@ impl Violations {
 ///
 /// # Errors
 /// A store cannot be read.
-pub fn all(world: &World, converged_after_ms: Option<i64>) -> anyhow::Result<Vec<Check>> {
+pub fn all(world: &World, rested_after_ms: Option<i64>) -> anyhow::Result<Vec<Check>> {
     Ok(vec![
         acknowledged::check(world),
         level::check(world)?,
@@ -82,6 +82,6 @@ pub fn all(world: &World, converged_after_ms: Option<i64>) -> anyhow::Result<Vec
         same_money::check(world)?,
         one_hold::check(world),
         exits::check(world),
-        convergence::check(world, converged_after_ms),
+        convergence::check(world, rested_after_ms),
     ])
 }

@@ -1,7 +1,7 @@
 //! What truly happened: every fact that any writer committed, noted the moment it was acknowledged, and how
 //! passengers fared. Checks compare the nodes with this; nothing of it is visible to a node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sync_protocol::changeset::{Body, Content, Run};
 use sync_protocol::decide::Decision;
@@ -29,8 +29,7 @@ pub struct Answered {
 pub struct Oracle {
     facts: BTreeMap<CardId, Vec<OrderedFact>>,
     fare_versions: Vec<OrderedFact>,
-    /// Every changeset any writer committed.
-    pub changesets: BTreeSet<(SiteId, Seq)>,
+    heads: BTreeMap<SiteId, Seq>,
     /// Every tap answered, in order of time.
     pub answered: Vec<Answered>,
 }
@@ -39,7 +38,7 @@ impl Oracle {
     /// Notes what a writer committed, before it leaves the node.
     pub fn note(&mut self, run: &Run) {
         for (body, seq) in run.bodies.iter().zip(run.first.0..) {
-            self.changesets.insert((run.site, Seq(seq)));
+            self.heads.insert(run.site, Seq(seq));
             let body = Body::decode(body).expect("BUG: a writer commits what it can read");
             for (index, change) in body.changes.iter().enumerate() {
                 if let Ok(Some(Content::Fact(fact))) = change.read() {
@@ -69,6 +68,12 @@ impl Oracle {
     #[must_use]
     pub fn fare_versions(&self) -> &[OrderedFact] {
         &self.fare_versions
+    }
+
+    /// The last changeset of every site, as its writer committed it.
+    #[must_use]
+    pub fn heads(&self) -> BTreeMap<SiteId, Seq> {
+        self.heads.clone()
     }
 
     /// How many facts belong to cards.

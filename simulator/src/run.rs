@@ -70,9 +70,10 @@ pub fn play(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<(Rep
     let mut world = World::build(scenario, seed, folder)?;
     let bar = progress_bar(world.traffic_ends_ms());
     world.run(|now_ms| bar.set_position(u64::try_from(now_ms / 1_000).unwrap_or(0)))?;
-    let converged_after_ms = world.come_to_rest()?;
+    let rested_after_ms = world.come_to_rest()?;
     bar.finish_and_clear();
-    let checks = check::all(&world, converged_after_ms)?;
+    let checks = check::all(&world, rested_after_ms)?;
+    let converged_after_ms = check::convergence::longest_ms(&world, rested_after_ms);
     let report = Report::new(&world, seed, checks, converged_after_ms);
     let summary = report.summary(&world.scenario, &world.oracle.passengers());
     Ok((report, summary))

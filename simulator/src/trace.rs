@@ -36,6 +36,7 @@ impl Trace {
             Event::Decide(index) => (9, *index as u64, 0),
             Event::FaultBegins(index) => (10, *index as u64, 0),
             Event::FaultEnds(index) => (11, *index as u64, 0),
+            Event::Look(index) => (12, *index as u64, 0),
         };
         self.hasher
             .update(&[kind])

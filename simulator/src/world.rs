@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use sync_protocol::fact::Direction;
-use sync_protocol::id::{GateId, NodeId};
+use sync_protocol::id::{GateId, NodeId, Seq, SiteId};
 use sync_protocol::money::Money;
 use sync_protocol::peer::Input;
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
@@ -74,6 +74,8 @@ pub(crate) enum Event {
     FaultBegins(usize),
     /// A fault is over.
     FaultEnds(usize),
+    /// Has everybody got what was committed before a fault ended?
+    Look(usize),
 }
 
 /// What a fault touched, measured when it ended.
@@ -85,8 +87,13 @@ pub struct Touched {
     pub unseen_entries: u64,
     /// Their holds.
     pub exposure: Money,
-    /// Frames lost or repeated on account of it.
+    /// Frames lost or repeated while it lasted.
     pub frames: u64,
+    /// How long after its end everybody had what had been committed by then, milliseconds; `None` when that took
+    /// longer than the scenario allows.
+    pub level_after_ms: Option<i64>,
+    ended_ms: i64,
+    committed: BTreeMap<SiteId, Seq>,
 }
 
 /// The network and everything that goes on in it.
@@ -285,6 +292,7 @@ impl World {
             Event::Decide(index) => self.decide(index)?,
             Event::FaultBegins(index) => self.begin_fault(index),
             Event::FaultEnds(index) => self.end_fault(index),
+            Event::Look(index) => self.look(index),
         }
         Ok(())
     }
@@ -349,7 +357,7 @@ impl World {
     fn settle(&mut self) -> anyhow::Result<()> {
         self.settle_planned = false;
         let runs = self.hub.settle(self.schedule.now_ms())?;
-        self.steps.after_settle(&self.hub);
+        self.steps.after_settle(&mut self.hub);
         self.publish(runs);
         if self.hub.has_unsettled() {
             self.settle_soon();
@@ -391,6 +399,31 @@ impl World {
             let delay_ms = self.stream.between(50, RECONNECT_MS);
             self.schedule.after(delay_ms, Event::Connect(link));
         }
+        self.look(index);
+    }
+
+    /// Whether everybody has what was committed before a fault ended; if not, looks again soon, while time allows.
+    fn look(&mut self, index: usize) {
+        let after_ms = self.schedule.now_ms() - self.touched[index].ended_ms;
+        if self.all_hold(&self.touched[index].committed) {
+            self.touched[index].level_after_ms = Some(after_ms);
+        } else if after_ms < self.scenario.converge_within_s * SECOND_MS {
+            self.schedule.after(LEVEL_STEP_MS, Event::Look(index));
+        }
+    }
+
+    /// Whether the hub holds these logs this far, and every gate those of them that it wants.
+    fn all_hold(&self, heads: &BTreeMap<SiteId, Seq>) -> bool {
+        heads.iter().all(|(site, seq)| {
+            let Some(at_hub) = self.hub.held().get(*site).filter(|have| have.head.seq >= *seq) else {
+                return false;
+            };
+            let mut wanting = self
+                .gates
+                .values()
+                .filter(|gate| at_hub.wanted_by(Some(gate.terminal())));
+            wanting.all(|gate| gate.head(*site).seq >= *seq)
+        })
     }
 
     /// What a fault cut off, and what the hub did not know of when it ended.
@@ -403,6 +436,8 @@ impl World {
             .collect();
         let mut touched = Touched {
             frames: self.network.lost + self.network.repeated - self.lost_before[index],
+            ended_ms: self.schedule.now_ms(),
+            committed: self.oracle.heads(),
             ..Touched::default()
         };
         let during = self

@@ -14,7 +14,7 @@ pub struct Steps {
 
 impl Steps {
     /// Looks at the hub's books after it settled.
-    pub fn after_settle(&mut self, hub: &HubNode) {
+    pub fn after_settle(&mut self, hub: &mut HubNode) {
         self.settles += 1;
         if let Err(imbalance) = hub.check_books() {
             self.violations

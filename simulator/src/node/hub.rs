@@ -1,10 +1,12 @@
 //! The hub: its real core over the ledger in memory, and the sync engine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use hub::decisions::{Decision, Terms};
 use hub::ledger::memory::{AuditError, MemoryLedger};
+use hub::outbox::Event;
 use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
 use sync_protocol::codec;
 use sync_protocol::ed25519::Ed25519Signer;
@@ -32,6 +34,8 @@ pub struct HubNode {
     signer: Ed25519Signer,
     authority: Option<Arc<Authority>>,
     last_beat: Stamp,
+    /// Events of the outbox whose cards were audited.
+    audited: usize,
     /// The hub's wall clock at the start of the run.
     wall_ms: i64,
 }
@@ -63,6 +67,7 @@ impl HubNode {
             signer,
             authority: None,
             last_beat: Stamp::default(),
+            audited: 0,
             wall_ms,
         }
     }
@@ -163,11 +168,26 @@ impl HubNode {
         self.ledger.waiting_count() > 0
     }
 
-    /// Whether the books balance.
+    /// Whether all accounts sum to 0, and whether the books of every card that something happened to since the last
+    /// look are its fold.
     ///
     /// # Errors
     /// Where they do not.
-    pub fn check_books(&self) -> Result<(), AuditError> {
+    pub fn check_books(&mut self) -> Result<(), AuditError> {
+        self.ledger.check_sum()?;
+        let news = self.ledger.outbox(self.audited);
+        self.audited += news.len();
+        let touched: BTreeSet<CardId> = news.iter().map(Event::card).collect();
+        touched
+            .into_iter()
+            .try_for_each(|card| self.ledger.audit_card(card))
+    }
+
+    /// Whether the books of every card are its fold.
+    ///
+    /// # Errors
+    /// Where they are not.
+    pub fn check_all_books(&self) -> Result<(), AuditError> {
         self.ledger.audit()
     }
 
@@ -175,6 +195,12 @@ impl HubNode {
     #[must_use]
     pub fn have(&self) -> Have {
         self.ledger.have()
+    }
+
+    /// What the hub's engine knows to be held.
+    #[must_use]
+    pub fn held(&self) -> &Have {
+        self.peer.have()
     }
 
     /// The head of a site.
