@@ -291,12 +291,9 @@ fn finish(command: &mut Command, explain: impl Fn(&str) -> &'static str) -> Resu
     }
     let output = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
     eprintln!("{output}");
-    let last = output
-        .lines()
-        .map(str::trim)
-        .rfind(|line| line.contains("error"))
-        .unwrap_or_default();
-    Err(format!("{} ({last})", explain(&output)).into())
+    let is_error = |line: &&str| line.starts_with("error") || line.starts_with("npm error");
+    let first = output.lines().find(is_error).unwrap_or("it gave no reason");
+    Err(format!("{} ({first})", explain(&output)).into())
 }
 
 fn variable(name: &str) -> Result<String> {

@@ -50,11 +50,23 @@ impl Violations {
     #[must_use]
     pub fn into_check(self, name: &'static str, detail: String) -> Check {
         if self.count == 0 {
-            return Check { name, passed: true, detail };
+            return Check {
+                name,
+                passed: true,
+                detail,
+            };
         }
         let more = self.count - self.shown.len() as u64;
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        Check { name, passed: false, detail: format!("{}{more}", self.shown.join("; ")) }
+        let more = if more > 0 {
+            format!("; and {more} more")
+        } else {
+            String::new()
+        };
+        Check {
+            name,
+            passed: false,
+            detail: format!("{}{more}", self.shown.join("; ")),
+        }
     }
 }
 

@@ -74,8 +74,17 @@ impl Network {
             let others = gates.iter().filter(move |(b, there)| a < b && here == there);
             others.map(move |(b, _)| Link::between(*a, *b))
         });
-        let links = uplinks.chain(meshes).map(|link| (link, Condition::default())).collect();
-        Network { links, loss: Loss::default(), stream, lost: 0, repeated: 0 }
+        let links = uplinks
+            .chain(meshes)
+            .map(|link| (link, Condition::default()))
+            .collect();
+        Network {
+            links,
+            loss: Loss::default(),
+            stream,
+            lost: 0,
+            repeated: 0,
+        }
     }
 
     /// Every link.
@@ -133,7 +142,11 @@ impl Network {
             self.lost += 1;
             return Vec::new();
         }
-        let (low, high) = if link.0.is_hub() { UPLINK_DELAY_MS } else { LOCAL_DELAY_MS };
+        let (low, high) = if link.0.is_hub() {
+            UPLINK_DELAY_MS
+        } else {
+            LOCAL_DELAY_MS
+        };
         let direction = usize::from(from > to);
         let arrival_ms = (now_ms + self.stream.between(low, high)).max(condition.last_arrival_ms[direction]);
         condition.last_arrival_ms[direction] = arrival_ms;
@@ -152,7 +165,11 @@ mod tests {
 
     fn network() -> Network {
         let terminal = |code: &str| code.parse().unwrap();
-        let gates = [(NodeId(1), terminal("A")), (NodeId(2), terminal("A")), (NodeId(3), terminal("B"))];
+        let gates = [
+            (NodeId(1), terminal("A")),
+            (NodeId(2), terminal("A")),
+            (NodeId(3), terminal("B")),
+        ];
         Network::new(gates.into_iter(), Stream::new(1, "network"))
     }
 
@@ -160,7 +177,15 @@ mod tests {
     fn gates_hear_their_terminal_and_the_hub() {
         let links: Vec<_> = network().links().map(Link::ends).collect();
         let node = NodeId;
-        assert_eq!(links, [[node(0), node(1)], [node(0), node(2)], [node(0), node(3)], [node(1), node(2)]]);
+        assert_eq!(
+            links,
+            [
+                [node(0), node(1)],
+                [node(0), node(2)],
+                [node(0), node(3)],
+                [node(1), node(2)]
+            ]
+        );
     }
 
     #[test]
@@ -178,7 +203,9 @@ mod tests {
     #[test]
     fn frames_of_one_direction_arrive_in_order() {
         let mut network = network();
-        let arrivals: Vec<i64> = (0..500).flat_map(|now_ms| network.arrivals(now_ms, NodeId(1), NodeId::HUB)).collect();
+        let arrivals: Vec<i64> = (0..500)
+            .flat_map(|now_ms| network.arrivals(now_ms, NodeId(1), NodeId::HUB))
+            .collect();
         assert!(arrivals.is_sorted());
     }
 }

@@ -34,7 +34,13 @@ pub trait Shell {
 
 /// A heartbeat in the node's own hand.
 fn signed_beat(node: NodeId, sites: Vec<(SiteId, Head)>, t: Stamp, signer: &impl Signer) -> Heartbeat {
-    let mut beat = Heartbeat { node, key: signer.public_key(), sites, t, signature: Signature([0; 64]) };
+    let mut beat = Heartbeat {
+        node,
+        key: signer.public_key(),
+        sites,
+        t,
+        signature: Signature([0; 64]),
+    };
     beat.signature = signer.sign(&beat.signed_message());
     beat
 }

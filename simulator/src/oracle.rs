@@ -43,7 +43,10 @@ impl Oracle {
             let body = Body::decode(body).expect("BUG: a writer commits what it can read");
             for (index, change) in body.changes.iter().enumerate() {
                 if let Ok(Some(Content::Fact(fact))) = change.read() {
-                    self.note_fact(OrderedFact { key: body.order_key(run.site, Seq(seq), index), fact });
+                    self.note_fact(OrderedFact {
+                        key: body.order_key(run.site, Seq(seq), index),
+                        fact,
+                    });
                 }
             }
         }

@@ -94,13 +94,17 @@ impl Report {
         let scenario = &world.scenario;
         let passengers = world.oracle.passengers();
         let touched: Vec<&Touched> = world.touched.iter().collect();
-        let faults = scenario.faults.iter().zip(&touched).map(|(fault, touched)| FaultReport {
-            fault: in_words(fault),
-            taps: touched.taps,
-            unseen_entries: touched.unseen_entries,
-            exposure: touched.exposure,
-            frames: touched.frames,
-        });
+        let faults = scenario
+            .faults
+            .iter()
+            .zip(&touched)
+            .map(|(fault, touched)| FaultReport {
+                fault: in_words(fault),
+                taps: touched.taps,
+                unseen_entries: touched.unseen_entries,
+                exposure: touched.exposure,
+                frames: touched.frames,
+            });
         let vacuous = touched.iter().any(|touched| touched.frames == 0);
         let verdict = match checks.iter().all(|check| check.passed) {
             false => Verdict::Fail,
@@ -116,7 +120,11 @@ impl Report {
             checks,
             taps: passengers.taps(),
             converged_after_ms,
-            exposure: touched.iter().map(|touched| touched.exposure).max().unwrap_or_default(),
+            exposure: touched
+                .iter()
+                .map(|touched| touched.exposure)
+                .max()
+                .unwrap_or_default(),
             entries: passengers.entries,
             exits: passengers.exits,
             decided_alone: passengers.decided_alone,
@@ -158,15 +166,25 @@ impl Report {
             ));
         }
         match self.converged_after_ms {
-            Some(took_ms) => line(format!("Everybody was level again {took_ms} ms after the last tap and fault.")),
+            Some(took_ms) => line(format!(
+                "Everybody was level again {took_ms} ms after the last tap and fault."
+            )),
             None => line(format!(
                 "NOT everybody was level {} s after the last tap and fault.",
                 scenario.converge_within_s
             )),
         }
-        line(format!("Cards below zero at the end: Rp {} together.\n", self.overdraft));
+        line(format!(
+            "Cards below zero at the end: Rp {} together.\n",
+            self.overdraft
+        ));
         for check in &self.checks {
-            line(format!("{}  {:<40} {}", if check.passed { "ok  " } else { "FAIL" }, check.name, check.detail));
+            line(format!(
+                "{}  {:<40} {}",
+                if check.passed { "ok  " } else { "FAIL" },
+                check.name,
+                check.detail
+            ));
         }
         line(format!("\nseed {}  trace {}", self.seed, &self.trace_hash[..16]));
         line(format!("verdict: {}", self.verdict.word()));
@@ -179,8 +197,15 @@ fn in_words(fault: &Fault) -> String {
         FaultKind::Island { terminal } => format!("terminal {terminal} cut off from everybody"),
         FaultKind::HubAway => "hub unreachable".to_owned(),
         FaultKind::Cut { from, to } => format!("link between {} and {} cut", end(from), end(to)),
-        FaultKind::Lossy { loss_per_mille, duplicate_per_mille } => {
-            format!("{} in 1000 frames lost, {} repeated", loss_per_mille.get(), duplicate_per_mille.get())
+        FaultKind::Lossy {
+            loss_per_mille,
+            duplicate_per_mille,
+        } => {
+            format!(
+                "{} in 1000 frames lost, {} repeated",
+                loss_per_mille.get(),
+                duplicate_per_mille.get()
+            )
         }
     };
     format!("{what} from second {} for {} seconds", fault.at_s, fault.for_s)
@@ -208,7 +233,9 @@ const fn reason_in_words(reason: Reason) -> &'static str {
         Reason::Velocity => "too many offline entries",
         Reason::StaleKnowledge => "gate cut off for more than three days",
         Reason::GateClosed => "gate closed",
-        Reason::Accepted | Reason::DupIn | Reason::Allowance | Reason::ExitOpen | Reason::FreeFlow => "let through",
+        Reason::Accepted | Reason::DupIn | Reason::Allowance | Reason::ExitOpen | Reason::FreeFlow => {
+            "let through"
+        }
     }
 }
 

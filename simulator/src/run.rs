@@ -79,7 +79,11 @@ pub fn play(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<(Rep
 }
 
 fn progress_bar(ends_ms: i64) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(u64::try_from(ends_ms / 1_000).unwrap_or(0)), target);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} simulated seconds, {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -23,7 +23,10 @@ pub const FAULTS_MAX: usize = 64;
 
 /// The built-in scenarios: name and text.
 const LIBRARY: &[(&str, &str)] = &[
-    ("terminal-c-island", include_str!("../scenarios/terminal-c-island.toml")),
+    (
+        "terminal-c-island",
+        include_str!("../scenarios/terminal-c-island.toml"),
+    ),
     ("calm-morning", include_str!("../scenarios/calm-morning.toml")),
     ("hub-away", include_str!("../scenarios/hub-away.toml")),
     ("uplink-cut", include_str!("../scenarios/uplink-cut.toml")),
@@ -87,12 +90,18 @@ impl TryFrom<String> for TimeOfDay {
     fn try_from(text: String) -> Result<Self, String> {
         let number = |part: &str, below: i64| {
             let digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-            part.parse::<i64>().ok().filter(|number| digits && *number < below)
+            part.parse::<i64>()
+                .ok()
+                .filter(|number| digits && *number < below)
         };
-        let parts = text.split_once(':').and_then(|(hour, minute)| Some((number(hour, 24)?, number(minute, 60)?)));
+        let parts = text
+            .split_once(':')
+            .and_then(|(hour, minute)| Some((number(hour, 24)?, number(minute, 60)?)));
         let (hours, minutes) =
             parts.ok_or_else(|| format!("{text:?} is not a time of day: write HH:MM, such as \"06:30\""))?;
-        Ok(TimeOfDay { minutes: hours * 60 + minutes })
+        Ok(TimeOfDay {
+            minutes: hours * 60 + minutes,
+        })
     }
 }
 
@@ -142,7 +151,10 @@ impl TryFrom<String> for End {
     fn try_from(text: String) -> Result<Self, String> {
         match text.as_str() {
             "hub" => Ok(End::Hub),
-            code => code.parse().map(End::Gate).map_err(|error| format!("{error}; or write \"hub\"")),
+            code => code
+                .parse()
+                .map(End::Gate)
+                .map_err(|error| format!("{error}; or write \"hub\"")),
         }
     }
 }
@@ -232,7 +244,9 @@ struct Times {
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// No such name and no such file.
-    #[error("there is no scenario {0:?}: `simulator list` shows the built-in ones; a path to a .toml file works too")]
+    #[error(
+        "there is no scenario {0:?}: `simulator list` shows the built-in ones; a path to a .toml file works too"
+    )]
     Unknown(String),
     /// The file cannot be read.
     #[error("{path}: {error}")]
@@ -264,7 +278,9 @@ pub enum ScenarioError {
 
 /// Names and titles of the built-in scenarios.
 pub fn library() -> impl Iterator<Item = Result<Scenario, ScenarioError>> {
-    LIBRARY.iter().map(|(name, text)| Scenario::parse(name, name, text))
+    LIBRARY
+        .iter()
+        .map(|(name, text)| Scenario::parse(name, name, text))
 }
 
 impl Scenario {
@@ -282,14 +298,26 @@ impl Scenario {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(ScenarioError::Unknown(name_or_path.into()));
             }
-            Err(error) => return Err(ScenarioError::Unreadable { path: name_or_path.into(), error }),
+            Err(error) => {
+                return Err(ScenarioError::Unreadable {
+                    path: name_or_path.into(),
+                    error,
+                });
+            }
         };
         if metadata.len() > SCENARIO_BYTES_MAX {
-            return Err(ScenarioError::TooLarge { path: name_or_path.into(), bytes: metadata.len() });
+            return Err(ScenarioError::TooLarge {
+                path: name_or_path.into(),
+                bytes: metadata.len(),
+            });
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ScenarioError::Unreadable { path: name_or_path.into(), error })?;
-        let stem = path.file_stem().map_or_else(|| name_or_path.into(), |stem| stem.to_string_lossy().into_owned());
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
+            path: name_or_path.into(),
+            error,
+        })?;
+        let stem = path
+            .file_stem()
+            .map_or_else(|| name_or_path.into(), |stem| stem.to_string_lossy().into_owned());
         Scenario::parse(&stem, name_or_path, &text)
     }
 
@@ -298,7 +326,11 @@ impl Scenario {
     /// # Errors
     /// See [`ScenarioError::Invalid`].
     pub fn parse(name: &str, path: &str, text: &str) -> Result<Scenario, ScenarioError> {
-        let invalid = |line, message: String| ScenarioError::Invalid { path: path.into(), line, message };
+        let invalid = |line, message: String| ScenarioError::Invalid {
+            path: path.into(),
+            line,
+            message,
+        };
         let line_at = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let located = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line_at(span.start));
@@ -309,7 +341,10 @@ impl Scenario {
             return Err(invalid(1, "title: 1 to 120 characters are allowed".into()));
         }
         if written.faults.len() > FAULTS_MAX {
-            let message = format!("{} faults: at most {FAULTS_MAX} are allowed", written.faults.len());
+            let message = format!(
+                "{} faults: at most {FAULTS_MAX} are allowed",
+                written.faults.len()
+            );
             return Err(invalid(line_at(written.faults[FAULTS_MAX].span().start), message));
         }
         let mut faults = Vec::new();
@@ -334,7 +369,11 @@ impl Scenario {
     /// When the last fault is over, seconds after the start; 0 without faults.
     #[must_use]
     pub fn healed_at_s(&self) -> i64 {
-        self.faults.iter().map(|fault| fault.at_s + fault.for_s).max().unwrap_or(0)
+        self.faults
+            .iter()
+            .map(|fault| fault.at_s + fault.for_s)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -345,11 +384,22 @@ fn read_fault(mut table: toml::Table, duration_s: i64) -> Result<Fault, String> 
             own.insert(key.into(), value);
         }
     }
-    let times: Times = own.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let kind: FaultKind = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let fault = Fault { at_s: times.at_s.get(), for_s: times.for_s.get(), kind };
+    let times: Times = own
+        .try_into()
+        .map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let kind: FaultKind = table
+        .try_into()
+        .map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let fault = Fault {
+        at_s: times.at_s.get(),
+        for_s: times.for_s.get(),
+        kind,
+    };
     if fault.at_s + fault.for_s > duration_s {
-        return Err(format!("it ends {} s after the start, the traffic after {duration_s} s", fault.at_s + fault.for_s));
+        return Err(format!(
+            "it ends {} s after the start, the traffic after {duration_s} s",
+            fault.at_s + fault.for_s
+        ));
     }
     Ok(fault)
 }
@@ -389,25 +439,56 @@ orphan_policy = "release"
     fn errors_name_the_file_the_line_and_what_is_allowed() {
         assert!(Scenario::parse("t", "t.toml", MINIMAL).is_ok());
         for (from, to, expected) in [
-            ("cards = 1\n", "cards = 0\n", "t.toml:7: 0 is out of range: 1 to 1000000 are allowed"),
-            ("\"06:30\"", "\"6:30\"", "t.toml:3: \"6:30\" is not a time of day: write HH:MM, such as \"06:30\""),
-            ("\"sample\"", "\"moon\"", "t.toml:2: unknown variant `moon`, expected `sample`"),
-            ("\"release\"", "\"keep\"", "t.toml:14: unknown variant `keep`, expected one of `release`, `charge_max`, `charge_min`"),
+            (
+                "cards = 1\n",
+                "cards = 0\n",
+                "t.toml:7: 0 is out of range: 1 to 1000000 are allowed",
+            ),
+            (
+                "\"06:30\"",
+                "\"6:30\"",
+                "t.toml:3: \"6:30\" is not a time of day: write HH:MM, such as \"06:30\"",
+            ),
+            (
+                "\"sample\"",
+                "\"moon\"",
+                "t.toml:2: unknown variant `moon`, expected `sample`",
+            ),
+            (
+                "\"release\"",
+                "\"keep\"",
+                "t.toml:14: unknown variant `keep`, expected one of `release`, `charge_max`, `charge_min`",
+            ),
         ] {
             assert_eq!(error_of(&MINIMAL.replace(from, to)), expected);
         }
-        assert!(error_of(&MINIMAL.replace("cards = 1", "carts = 1")).starts_with("t.toml:7: unknown field `carts`, expected one of `cards`"));
+        assert!(
+            error_of(&MINIMAL.replace("cards = 1", "carts = 1"))
+                .starts_with("t.toml:7: unknown field `carts`, expected one of `cards`")
+        );
         assert!(error_of("title = ").starts_with("t.toml:1: "));
     }
 
     #[test]
     fn faults_are_checked_too() {
         let with = |fault: &str| error_of(&format!("{MINIMAL}\n[[fault]]\n{fault}\n"));
-        assert!(with("at_s = 0\nfor_s = 10\nkind = \"quake\"").contains("unknown variant `quake`, expected one of `island`"));
-        assert!(with("at_s = 0\nfor_s = 100\nkind = \"hub_away\"").contains("it ends 100 s after the start, the traffic after 60 s"));
+        assert!(
+            with("at_s = 0\nfor_s = 10\nkind = \"quake\"")
+                .contains("unknown variant `quake`, expected one of `island`")
+        );
+        assert!(
+            with("at_s = 0\nfor_s = 100\nkind = \"hub_away\"")
+                .contains("it ends 100 s after the start, the traffic after 60 s")
+        );
         assert!(with("at_s = 0\nkind = \"hub_away\"").contains("missing field `for_s`"));
-        assert!(with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"c\"").contains("\"c\" is not a terminal code"));
-        assert!(with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"C\"\nextra = 1").contains("unknown field `extra`"));
+        assert!(
+            with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"c\"")
+                .contains("\"c\" is not a terminal code")
+        );
+        assert!(
+            with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"C\"\nextra = 1")
+                .contains("unknown field `extra`")
+        );
     }
 
     #[test]

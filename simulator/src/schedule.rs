@@ -43,7 +43,11 @@ impl<E> Ord for Entry<E> {
 
 impl<E> Default for Schedule<E> {
     fn default() -> Self {
-        Schedule { heap: BinaryHeap::new(), now_ms: 0, planned: 0 }
+        Schedule {
+            heap: BinaryHeap::new(),
+            now_ms: 0,
+            planned: 0,
+        }
     }
 }
 
@@ -56,7 +60,11 @@ impl<E> Schedule<E> {
 
     /// Plans an event; one in the past happens now.
     pub fn at(&mut self, at_ms: i64, event: E) {
-        let entry = Entry { at_ms: at_ms.max(self.now_ms), number: self.planned, event };
+        let entry = Entry {
+            at_ms: at_ms.max(self.now_ms),
+            number: self.planned,
+            event,
+        };
         self.planned += 1;
         self.heap.push(Reverse(entry));
     }

@@ -76,16 +76,27 @@ impl Topology {
     ///
     /// # Errors
     /// The fares are not a table.
-    pub fn fare_version(&self, version: u32, from_ms: i64, policy: OrphanPolicy) -> Result<FareVersion, FareError> {
+    pub fn fare_version(
+        &self,
+        version: u32,
+        from_ms: i64,
+        policy: OrphanPolicy,
+    ) -> Result<FareVersion, FareError> {
         let routes = self.fares.iter();
-        let fares = routes.flat_map(|(from, prices)| prices.iter().map(move |(to, price)| (*from, *to, *price)));
+        let fares =
+            routes.flat_map(|(from, prices)| prices.iter().map(move |(to, price)| (*from, *to, *price)));
         FareVersion::new(version, from_ms, policy, fares)
     }
 
     /// The highest fare of the network.
     #[must_use]
     pub fn highest_fare(&self) -> Money {
-        self.fares.values().flat_map(BTreeMap::values).copied().max().unwrap_or_default()
+        self.fares
+            .values()
+            .flat_map(BTreeMap::values)
+            .copied()
+            .max()
+            .unwrap_or_default()
     }
 
     /// The gates with their ids, as they decide.
@@ -105,7 +116,11 @@ impl Topology {
     /// The gate with that code.
     #[must_use]
     pub fn gate_id(&self, code: GateCode) -> Option<GateId> {
-        self.gates.iter().zip(1..).find(|(gate, _)| gate.code == code).map(|(_, number)| GateId(number))
+        self.gates
+            .iter()
+            .zip(1..)
+            .find(|(gate, _)| gate.code == code)
+            .map(|(_, number)| GateId(number))
     }
 
     /// The node at the end of a link, or what is wrong with it.
@@ -135,8 +150,18 @@ mod tests {
         assert_eq!(fares.fares().count(), 20);
         let table = sync_protocol::fare::FareTable::new(fares);
         // maximum fare from A 12,000; B 11,000; C 10,000; D 9,000; E 12,000.
-        for (code, highest) in [("A", 12_000), ("B", 11_000), ("C", 10_000), ("D", 9_000), ("E", 12_000)] {
-            assert_eq!(table.highest_from(code.parse().unwrap()), Some(Money::rupiah(highest)), "{code}");
+        for (code, highest) in [
+            ("A", 12_000),
+            ("B", 11_000),
+            ("C", 10_000),
+            ("D", 9_000),
+            ("E", 12_000),
+        ] {
+            assert_eq!(
+                table.highest_from(code.parse().unwrap()),
+                Some(Money::rupiah(highest)),
+                "{code}"
+            );
         }
     }
 }

@@ -11,7 +11,10 @@ pub struct Trace {
 
 impl Default for Trace {
     fn default() -> Trace {
-        Trace { hasher: blake3::Hasher::new_derive_key("gate sync 2026 trace"), events: 0 }
+        Trace {
+            hasher: blake3::Hasher::new_derive_key("gate sync 2026 trace"),
+            events: 0,
+        }
     }
 }
 
@@ -34,12 +37,17 @@ impl Trace {
             Event::FaultBegins(index) => (10, *index as u64, 0),
             Event::FaultEnds(index) => (11, *index as u64, 0),
         };
-        self.hasher.update(&[kind]).update(&a.to_le_bytes()).update(&b.to_le_bytes());
+        self.hasher
+            .update(&[kind])
+            .update(&a.to_le_bytes())
+            .update(&b.to_le_bytes());
     }
 
     /// Notes the content of a frame that arrived.
     pub(crate) fn frame(&mut self, bytes: &[u8]) {
-        self.hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        self.hasher
+            .update(&(bytes.len() as u64).to_le_bytes())
+            .update(bytes);
     }
 
     /// How many events there were.

@@ -11,7 +11,8 @@ use crate::topology::{GateService, Topology};
 
 /// Trips per hour of the day, as a share of the busiest, in thousandths: two rushes and a quiet night.
 const DAY_CURVE_PER_MILLE: [u32; 24] = [
-    10, 5, 5, 10, 60, 350, 900, 1_000, 700, 400, 350, 350, 400, 400, 400, 500, 800, 1_000, 800, 450, 300, 200, 100, 40,
+    10, 5, 5, 10, 60, 350, 900, 1_000, 700, 400, 350, 350, 400, 400, 400, 500, 800, 1_000, 800, 450, 300,
+    200, 100, 40,
 ];
 /// Shortest and longest ride.
 const RIDE_MS: (i64, i64) = (6 * MINUTE_MS, 25 * MINUTE_MS);
@@ -85,30 +86,51 @@ fn draw_cards(scenario: &Scenario, network: &Topology, stream: &mut Stream) -> V
     let numbers = 1..=scenario.traffic.cards.get();
     let draw = |number: i64| {
         let poor = stream.chance(scenario.traffic.poor_card_per_mille.share());
-        let (low, high) = if poor { (0, highest) } else { (2 * highest, 12 * highest) };
+        let (low, high) = if poor {
+            (0, highest)
+        } else {
+            (2 * highest, 12 * highest)
+        };
         // Channels sell whole thousands of rupiah.
         let balance = Money::rupiah(stream.between(low, high) / 1_000 * 1_000);
-        let card = format!("CARD{number:04}").parse().expect("BUG: CARD and four to seven digits are a card");
+        let card = format!("CARD{number:04}")
+            .parse()
+            .expect("BUG: CARD and four to seven digits are a card");
         (card, balance)
     };
     numbers.map(draw).collect()
 }
 
-fn draw_trips(scenario: &Scenario, network: &Topology, cards: &[(CardId, Money)], stream: &mut Stream) -> Vec<Trip> {
+fn draw_trips(
+    scenario: &Scenario,
+    network: &Topology,
+    cards: &[(CardId, Money)],
+    stream: &mut Stream,
+) -> Vec<Trip> {
     let serving = |direction| -> Vec<(GateId, &crate::topology::GateSite)> {
         let gates = network.deciding_gates();
-        let open = gates.filter(|(gate, site)| gate.kind.serves(direction) && site.status == GateService::Online);
+        let open =
+            gates.filter(|(gate, site)| gate.kind.serves(direction) && site.status == GateService::Online);
         open.map(|(gate, site)| (gate.id, site)).collect()
     };
     let (entries, exits) = (serving(Direction::Entry), serving(Direction::Exit));
     let mut free_from_ms = vec![0_i64; cards.len()];
     let mut trips = Vec::new();
     for at_ms in arrivals(scenario, stream) {
-        let Some(&(entry_gate, origin)) = stream.pick(&entries) else { break };
-        let elsewhere: Vec<_> = exits.iter().filter(|(_, site)| site.terminal != origin.terminal).collect();
-        let Some(&&(exit_gate, _)) = stream.pick(&elsewhere) else { break };
+        let Some(&(entry_gate, origin)) = stream.pick(&entries) else {
+            break;
+        };
+        let elsewhere: Vec<_> = exits
+            .iter()
+            .filter(|(_, site)| site.terminal != origin.terminal)
+            .collect();
+        let Some(&&(exit_gate, _)) = stream.pick(&elsewhere) else {
+            break;
+        };
         // A card on a trip cannot begin another one; a few draws find a free one, else the passenger stays at home.
-        let drawn = (0..8).map(|_| stream.below(cards.len() as u64) as usize).find(|card| free_from_ms[*card] <= at_ms);
+        let drawn = (0..8)
+            .map(|_| stream.below(cards.len() as u64) as usize)
+            .find(|card| free_from_ms[*card] <= at_ms);
         let Some(card) = drawn else { continue };
         let ride_ms = stream.between(RIDE_MS.0, RIDE_MS.1);
         let missing = stream.chance(scenario.traffic.missing_exit_per_mille.share());
@@ -143,18 +165,33 @@ fn arrivals(scenario: &Scenario, stream: &mut Stream) -> Vec<i64> {
     times
 }
 
-fn draw_decisions(scenario: &Scenario, cards: &[(CardId, Money)], stream: &mut Stream) -> Vec<(i64, Decision)> {
+fn draw_decisions(
+    scenario: &Scenario,
+    cards: &[(CardId, Money)],
+    stream: &mut Stream,
+) -> Vec<(i64, Decision)> {
     let per_run = |per_hour: i64| per_hour * scenario.duration_s / 3_600;
     let mut decisions = Vec::new();
     for number in 0..per_run(scenario.traffic.top_ups_per_hour.get()) {
-        let Some(&(card, _)) = stream.pick(cards) else { break };
+        let Some(&(card, _)) = stream.pick(cards) else {
+            break;
+        };
         let amount = Money::rupiah(stream.between(2, 10) * 10_000);
-        let top_up = Decision::TopUp { card, amount, number: u32::try_from(number).unwrap_or(u32::MAX) };
+        let top_up = Decision::TopUp {
+            card,
+            amount,
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+        };
         decisions.push((stream.between(0, scenario.duration_s * SECOND_MS), top_up));
     }
     for _ in 0..per_run(scenario.traffic.blocks_per_hour.get()) {
-        let Some(&(card, _)) = stream.pick(cards) else { break };
-        decisions.push((stream.between(0, scenario.duration_s * SECOND_MS), Decision::Block { card }));
+        let Some(&(card, _)) = stream.pick(cards) else {
+            break;
+        };
+        decisions.push((
+            stream.between(0, scenario.duration_s * SECOND_MS),
+            Decision::Block { card },
+        ));
     }
     decisions.sort_by_key(|(at_ms, _)| *at_ms);
     decisions

@@ -21,7 +21,10 @@ impl Authority {
     /// An authority with a key drawn from `stream`.
     #[must_use]
     pub fn new(stream: &mut Stream) -> Authority {
-        Authority { signer: Ed25519Signer::from_secret(&stream.bytes()), admitted: BTreeMap::new() }
+        Authority {
+            signer: Ed25519Signer::from_secret(&stream.bytes()),
+            admitted: BTreeMap::new(),
+        }
     }
 
     /// Admits a node and returns its certificate: a gate's for its terminal, the hub's (`None`) for all it writes.
@@ -48,7 +51,9 @@ impl Trust for Authority {
             SiteRole::Gate(terminal) => Some(terminal),
             SiteRole::Decisions | SiteRole::Settled => None,
         };
-        let Ok(signature) = open.certificate.as_slice().try_into() else { return false };
+        let Ok(signature) = open.certificate.as_slice().try_into() else {
+            return false;
+        };
         let statement = statement(open.node, terminal, &open.public_key);
         ed25519::verifies(&self.signer.public_key(), &statement, &Signature(signature))
     }

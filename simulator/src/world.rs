@@ -18,9 +18,9 @@ use sync_protocol::time::{MINUTE_MS, SECOND_MS};
 
 use crate::check::Steps;
 use crate::network::{IDLE_TIMEOUT_MS, Link, Loss, Network, RECONNECT_MS};
+use crate::node::Shell;
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
-use crate::node::Shell;
 use crate::oracle::{Answered, Oracle};
 use crate::random::Stream;
 use crate::scenario::{FaultKind, Scenario};
@@ -46,7 +46,12 @@ pub const WARM_UP_MS: i64 = 15 * SECOND_MS;
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A frame arrives, if the connection it was sent on still stands.
-    Frame { from: NodeId, to: NodeId, bytes: Arc<[u8]>, connection: u64 },
+    Frame {
+        from: NodeId,
+        to: NodeId,
+        bytes: Arc<[u8]>,
+        connection: u64,
+    },
     /// A link is connected, if it is up.
     Connect(Link),
     /// A cut link is noticed, if it is still cut.
@@ -115,7 +120,8 @@ impl World {
     /// The scenario does not fit its network, or a store cannot be made.
     pub fn build(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<World> {
         let topology = Topology::named(scenario.network);
-        let cut_links = cut_links(&scenario, &topology).with_context(|| format!("scenario {}", scenario.name))?;
+        let cut_links =
+            cut_links(&scenario, &topology).with_context(|| format!("scenario {}", scenario.name))?;
         let traffic = Traffic::draw(&scenario, &topology, seed);
         let mut authority = Authority::new(&mut Stream::new(seed, "authority"));
         let wall_ms = MIDNIGHT_MS + scenario.starts_at.minutes() * MINUTE_MS - WARM_UP_MS;
@@ -132,7 +138,9 @@ impl World {
         for gate in gates.values_mut() {
             gate.trust(Arc::clone(&authority));
         }
-        let ends = topology.deciding_gates().map(|(gate, _)| (gate.id.node(), gate.terminal));
+        let ends = topology
+            .deciding_gates()
+            .map(|(gate, _)| (gate.id.node(), gate.terminal));
         let network = Network::new(ends, Stream::new(seed, "network"));
         let mut world = World {
             touched: vec![Touched::default(); scenario.faults.len()],
@@ -174,7 +182,8 @@ impl World {
             self.schedule.at(first_ms, Event::Beat(node));
         }
         for (index, trip) in self.traffic.trips.iter().enumerate() {
-            self.schedule.at(WARM_UP_MS + trip.entry_at_ms, Event::Entry(index));
+            self.schedule
+                .at(WARM_UP_MS + trip.entry_at_ms, Event::Entry(index));
         }
         for (index, (at_ms, _)) in self.traffic.decisions.iter().enumerate() {
             self.schedule.at(WARM_UP_MS + at_ms, Event::Decide(index));
@@ -182,14 +191,18 @@ impl World {
         for (index, fault) in self.scenario.faults.iter().enumerate() {
             let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
             self.schedule.at(begins_ms, Event::FaultBegins(index));
-            self.schedule.at(begins_ms + fault.for_s * SECOND_MS, Event::FaultEnds(index));
+            self.schedule
+                .at(begins_ms + fault.for_s * SECOND_MS, Event::FaultEnds(index));
         }
     }
 
     /// The hub publishes the fares, issues the cards and takes their first money.
     fn found(&mut self) -> anyhow::Result<()> {
         let policy = self.scenario.traffic.orphan_policy;
-        let fares = self.topology.fare_version(1, 0, policy).context("the network's fares")?;
+        let fares = self
+            .topology
+            .fare_version(1, 0, policy)
+            .context("the network's fares")?;
         let runs = self.hub.found(fares, &self.traffic.cards)?;
         self.publish(runs);
         self.settle_soon();
@@ -212,8 +225,17 @@ impl World {
     /// When the last passenger has left and the last fault is over, milliseconds after the start.
     #[must_use]
     pub fn traffic_ends_ms(&self) -> i64 {
-        let last_exit_ms = self.traffic.trips.iter().map(|trip| trip.entry_at_ms + trip.ride_ms).max().unwrap_or(0);
-        WARM_UP_MS + last_exit_ms.max(self.scenario.duration_s * SECOND_MS).max(self.scenario.healed_at_s() * SECOND_MS)
+        let last_exit_ms = self
+            .traffic
+            .trips
+            .iter()
+            .map(|trip| trip.entry_at_ms + trip.ride_ms)
+            .max()
+            .unwrap_or(0);
+        WARM_UP_MS
+            + last_exit_ms
+                .max(self.scenario.duration_s * SECOND_MS)
+                .max(self.scenario.healed_at_s() * SECOND_MS)
     }
 
     /// Lets the network come to rest. Returns how long it took until everybody was level, or `None` when that took
@@ -238,7 +260,12 @@ impl World {
         let now_ms = self.schedule.now_ms();
         self.trace.note(now_ms, &event);
         match event {
-            Event::Frame { from, to, bytes, connection } => self.arrive(from, to, &bytes, connection),
+            Event::Frame {
+                from,
+                to,
+                bytes,
+                connection,
+            } => self.arrive(from, to, &bytes, connection),
             Event::Connect(link) => self.connect(link),
             Event::Lost(link) => self.lose(link),
             Event::Timer(node) => self.wake(node),
@@ -274,9 +301,17 @@ impl World {
     }
 
     /// A card at a gate. Returns whether the barrier opened.
-    fn tap(&mut self, gate: GateId, card: sync_protocol::id::CardId, direction: Direction) -> anyhow::Result<bool> {
+    fn tap(
+        &mut self,
+        gate: GateId,
+        card: sync_protocol::id::CardId,
+        direction: Direction,
+    ) -> anyhow::Result<bool> {
         let (node, now_ms) = (gate.node(), self.schedule.now_ms());
-        let gate = self.gates.get_mut(&node).context("BUG: traffic uses gates of the network")?;
+        let gate = self
+            .gates
+            .get_mut(&node)
+            .context("BUG: traffic uses gates of the network")?;
         let age_ms = gate.age_ms(now_ms);
         let committed = gate.tap(now_ms, card, direction)?;
         self.oracle.note(&committed.run);
@@ -289,7 +324,13 @@ impl World {
         });
         let have = gate.site_have(committed.run.site);
         let accepted = committed.decided.decision.tap.accepted;
-        self.tell(node, Input::Committed { run: committed.run, have });
+        self.tell(
+            node,
+            Input::Committed {
+                run: committed.run,
+                have,
+            },
+        );
         Ok(accepted)
     }
 
@@ -325,9 +366,16 @@ impl World {
 
     fn begin_fault(&mut self, index: usize) {
         self.lost_before[index] = self.network.lost + self.network.repeated;
-        if let FaultKind::Lossy { loss_per_mille, duplicate_per_mille } = self.scenario.faults[index].kind {
+        if let FaultKind::Lossy {
+            loss_per_mille,
+            duplicate_per_mille,
+        } = self.scenario.faults[index].kind
+        {
             let lost = u32::try_from(loss_per_mille.get()).unwrap_or(0);
-            self.network.set_loss(Loss { lost, repeated: duplicate_per_mille.share() });
+            self.network.set_loss(Loss {
+                lost,
+                repeated: duplicate_per_mille.share(),
+            });
         }
         for link in self.network.cut(&self.cut_links[index]) {
             self.schedule.after(IDLE_TIMEOUT_MS, Event::Lost(link));
@@ -349,12 +397,19 @@ impl World {
     fn measure_touched(&self, index: usize) -> Touched {
         let fault = &self.scenario.faults[index];
         let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
-        let cut_off: BTreeSet<NodeId> = self.cut_links[index].iter().flat_map(|link| link.ends()).collect();
+        let cut_off: BTreeSet<NodeId> = self.cut_links[index]
+            .iter()
+            .flat_map(|link| link.ends())
+            .collect();
         let mut touched = Touched {
             frames: self.network.lost + self.network.repeated - self.lost_before[index],
             ..Touched::default()
         };
-        let during = self.oracle.answered.iter().filter(|answered| answered.at_ms >= begins_ms);
+        let during = self
+            .oracle
+            .answered
+            .iter()
+            .filter(|answered| answered.at_ms >= begins_ms);
         for answered in during.filter(|answered| cut_off.contains(&answered.gate)) {
             touched.taps += 1;
             let tap = &answered.decision.tap;
@@ -370,27 +425,49 @@ impl World {
 
 /// The links each fault cuts.
 fn cut_links(scenario: &Scenario, topology: &Topology) -> anyhow::Result<Vec<BTreeSet<Link>>> {
-    let gates: Vec<_> = topology.deciding_gates().map(|(gate, _)| (gate.id.node(), gate.terminal)).collect();
+    let gates: Vec<_> = topology
+        .deciding_gates()
+        .map(|(gate, _)| (gate.id.node(), gate.terminal))
+        .collect();
     let uplink = |gate: NodeId| Link::between(gate, NodeId::HUB);
     let of_fault = |kind: &FaultKind| -> anyhow::Result<BTreeSet<Link>> {
         Ok(match kind {
             // Terminals have no links among each other: an island is cut off by its uplinks.
             FaultKind::Island { terminal } => {
-                let inside: BTreeSet<_> = gates.iter().filter(|(_, at)| at == terminal).map(|(gate, _)| uplink(*gate)).collect();
-                let codes: Vec<&str> = topology.terminals.iter().map(|terminal| terminal.code.as_str()).collect();
-                anyhow::ensure!(!inside.is_empty(), "the network has no terminal {terminal}: {} are allowed", codes.join(", "));
+                let inside: BTreeSet<_> = gates
+                    .iter()
+                    .filter(|(_, at)| at == terminal)
+                    .map(|(gate, _)| uplink(*gate))
+                    .collect();
+                let codes: Vec<&str> = topology
+                    .terminals
+                    .iter()
+                    .map(|terminal| terminal.code.as_str())
+                    .collect();
+                anyhow::ensure!(
+                    !inside.is_empty(),
+                    "the network has no terminal {terminal}: {} are allowed",
+                    codes.join(", ")
+                );
                 inside
             }
             FaultKind::HubAway => gates.iter().map(|(gate, _)| uplink(*gate)).collect(),
             FaultKind::Cut { from, to } => {
                 let ends = (topology.node(*from), topology.node(*to));
-                let (from, to) = (ends.0.map_err(anyhow::Error::msg)?, ends.1.map_err(anyhow::Error::msg)?);
+                let (from, to) = (
+                    ends.0.map_err(anyhow::Error::msg)?,
+                    ends.1.map_err(anyhow::Error::msg)?,
+                );
                 BTreeSet::from([Link::between(from, to)])
             }
             FaultKind::Lossy { .. } => BTreeSet::new(),
         })
     };
-    scenario.faults.iter().map(|fault| of_fault(&fault.kind)).collect()
+    scenario
+        .faults
+        .iter()
+        .map(|fault| of_fault(&fault.kind))
+        .collect()
 }
 
 impl World {
@@ -405,6 +482,8 @@ impl World {
         if node.is_hub() {
             return &mut self.hub;
         }
-        self.gates.get_mut(&node).expect("BUG: events name nodes of the network")
+        self.gates
+            .get_mut(&node)
+            .expect("BUG: events name nodes of the network")
     }
 }

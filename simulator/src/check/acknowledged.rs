@@ -11,8 +11,14 @@ pub fn check(world: &World) -> Check {
     for answered in &world.oracle.answered {
         let (site, seq) = answered.changeset;
         let tap = &answered.decision.tap;
-        let own = world.gates.get(&answered.gate).is_some_and(|gate| gate.head(site).seq >= seq);
-        for (place, held) in [("the hub", world.hub.head(site).seq >= seq), ("its own gate", own)] {
+        let own = world
+            .gates
+            .get(&answered.gate)
+            .is_some_and(|gate| gate.head(site).seq >= seq);
+        for (place, held) in [
+            ("the hub", world.hub.head(site).seq >= seq),
+            ("its own gate", own),
+        ] {
             if !held {
                 missing.note(format!(
                     "the tap of {} at {} (second {}) is not at {place}",
@@ -24,5 +30,8 @@ pub fn check(world: &World) -> Check {
         }
     }
     let count = world.oracle.answered.len();
-    missing.into_check("no acknowledged tap lost", format!("all {count} taps are at the hub"))
+    missing.into_check(
+        "no acknowledged tap lost",
+        format!("all {count} taps are at the hub"),
+    )
 }

@@ -17,7 +17,8 @@ impl Steps {
     pub fn after_settle(&mut self, hub: &HubNode) {
         self.settles += 1;
         if let Err(imbalance) = hub.check_books() {
-            self.violations.note(format!("after settling step {}: {imbalance}", self.settles));
+            self.violations
+                .note(format!("after settling step {}: {imbalance}", self.settles));
         }
     }
 }
@@ -27,5 +28,9 @@ impl Steps {
 pub fn check(world: &World) -> Check {
     let settles = world.steps.settles;
     let detail = format!("the books balanced after each of {settles} settling steps");
-    world.steps.violations.clone().into_check("money conserved at every step", detail)
+    world
+        .steps
+        .violations
+        .clone()
+        .into_check("money conserved at every step", detail)
 }

@@ -8,8 +8,15 @@ use crate::world::World;
 pub fn check(world: &World, converged_after_ms: Option<i64>) -> Check {
     let allowed_s = world.scenario.converge_within_s;
     let detail = match converged_after_ms {
-        Some(took_ms) => format!("level {} ms after the last tap and fault; {allowed_s} s are allowed", took_ms),
+        Some(took_ms) => format!(
+            "level {} ms after the last tap and fault; {allowed_s} s are allowed",
+            took_ms
+        ),
         None => format!("not level {allowed_s} s after the last tap and fault"),
     };
-    Check { name: "converges in time", passed: converged_after_ms.is_some(), detail }
+    Check {
+        name: "converges in time",
+        passed: converged_after_ms.is_some(),
+        detail,
+    }
 }

@@ -17,7 +17,12 @@ pub fn check(world: &World) -> Check {
         }
         exits += 1;
         if !tap.accepted {
-            violations.note(format!("{} was kept in at {} (second {})", tap.card, answered.gate, answered.at_ms / 1_000));
+            violations.note(format!(
+                "{} was kept in at {} (second {})",
+                tap.card,
+                answered.gate,
+                answered.at_ms / 1_000
+            ));
         }
     }
     violations.into_check("exit never denied", format!("{exits} exits, all opened"))

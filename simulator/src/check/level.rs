@@ -25,16 +25,28 @@ pub fn find(world: &World) -> anyhow::Result<Vec<String>> {
                 let head = theirs.head(site);
                 if head != have.head {
                     let (held, hub) = (head.seq, have.head.seq);
-                    uneven.push(format!("gate {} holds site {site} up to {held}, the hub up to {hub}", gate.code()));
+                    uneven.push(format!(
+                        "gate {} holds site {site} up to {held}, the hub up to {hub}",
+                        gate.code()
+                    ));
                 }
             }
-            uneven.push(format!("gate {} and the hub differ in what they hold", gate.code()));
+            uneven.push(format!(
+                "gate {} and the hub differ in what they hold",
+                gate.code()
+            ));
         }
         if gate.settled_digest()? != world.hub.settled_digest() {
-            uneven.push(format!("gate {} shows other card states than the hub settled", gate.code()));
+            uneven.push(format!(
+                "gate {} shows other card states than the hub settled",
+                gate.code()
+            ));
         }
         if gate.uncovered() > 0 {
-            uneven.push(format!("gate {} has taps that no settled state covers", gate.code()));
+            uneven.push(format!(
+                "gate {} has taps that no settled state covers",
+                gate.code()
+            ));
         }
         let digest = gate.digest()?;
         match tables.iter_mut().find(|(known, _)| *known == digest) {
@@ -55,8 +67,13 @@ pub fn find(world: &World) -> anyhow::Result<Vec<String>> {
 /// A store cannot be read.
 pub fn check(world: &World) -> anyhow::Result<Check> {
     let mut violations = Violations::default();
-    find(world)?.into_iter().for_each(|uneven| violations.note(uneven));
+    find(world)?
+        .into_iter()
+        .for_each(|uneven| violations.note(uneven));
     let sites = world.hub.have().wanted_by(None).count();
-    let detail = format!("{} gates and the hub agree on {sites} sites, all cards, fares and tables", world.gates.len());
+    let detail = format!(
+        "{} gates and the hub agree on {sites} sites, all cards, fares and tables",
+        world.gates.len()
+    );
     Ok(violations.into_check("heads and digests equal everywhere", detail))
 }

@@ -13,7 +13,9 @@ pub fn check(world: &World) -> Check {
     let mut violations = Violations::default();
     let mut journeys = 0;
     for (card, _) in world.oracle.cards() {
-        let Some(projection) = world.hub.projection(card) else { continue };
+        let Some(projection) = world.hub.projection(card) else {
+            continue;
+        };
         journeys += projection.journeys.len();
         if projection.count(JourneyStatus::Active) > 1 {
             violations.note(format!("{card} has two journeys under way"));
@@ -27,5 +29,8 @@ pub fn check(world: &World) -> Check {
             }
         }
     }
-    violations.into_check("one hold and one charge per journey", format!("{journeys} journeys, each tap in one of them"))
+    violations.into_check(
+        "one hold and one charge per journey",
+        format!("{journeys} journeys, each tap in one of them"),
+    )
 }

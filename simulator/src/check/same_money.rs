@@ -36,13 +36,20 @@ pub fn check(world: &World) -> anyhow::Result<Check> {
         }
     }
     let facts = world.oracle.card_facts();
-    let detail = format!("{cards} cards with {facts} facts: hub and all {} gates agree", world.gates.len());
+    let detail = format!(
+        "{cards} cards with {facts} facts: hub and all {} gates agree",
+        world.gates.len()
+    );
     Ok(violations.into_check("independent fold equals hub and gates", detail))
 }
 
 fn difference(truth: &CardProjection, hub: &CardProjection) -> String {
     let count = |projection: &CardProjection| {
-        (projection.journeys.len(), projection.flags.len(), projection.postings.len())
+        (
+            projection.journeys.len(),
+            projection.flags.len(),
+            projection.postings.len(),
+        )
     };
     format!(
         "{}: the hub shows {} with {} held and (journeys, flags, postings) {:?}, it ought to be {} with {} held and {:?}",

@@ -98,7 +98,11 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn tap(&mut self, now_ms: i64, card: CardId, direction: Direction) -> anyhow::Result<Committed> {
-        let presentation = Presentation { card, direction: Some(direction), at_ms: self.wall_ms + now_ms };
+        let presentation = Presentation {
+            card,
+            direction: Some(direction),
+            at_ms: self.wall_ms + now_ms,
+        };
         Ok(self.store.tap(&presentation, self.knowledge.age_ms(now_ms))?)
     }
 
@@ -132,7 +136,11 @@ impl GateNode {
     /// Never for a site the gate has committed to.
     #[must_use]
     pub fn site_have(&self, site: SiteId) -> SiteHave {
-        *self.store.have().get(site).expect("BUG: a site that was committed to is held")
+        *self
+            .store
+            .have()
+            .get(site)
+            .expect("BUG: a site that was committed to is held")
     }
 
     /// Digests of its tables.
@@ -149,11 +157,14 @@ impl GateNode {
     /// The store failed.
     pub fn settled_digest(&self) -> anyhow::Result<[u8; 32]> {
         let mut hasher = super::settled_hasher();
-        let mut statement = self.store.connection().prepare_cached("SELECT card, revision, state FROM cards ORDER BY card")?;
+        let mut statement = self
+            .store
+            .connection()
+            .prepare_cached("SELECT card, revision, state FROM cards ORDER BY card")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let card: CardId = row.get::<_, String>(0)?.parse()?;
-            let revision: u64 = row.get(1)?;
+            let revision = u64::try_from(row.get::<_, i64>(1)?)?;
             let state: Vec<u8> = row.get(2)?;
             hasher.update(&codec::encode(&(card, revision, state)));
         }
@@ -165,7 +176,9 @@ impl GateNode {
     pub fn uncovered(&self) -> u64 {
         let own = self.store.have().wanted_by(Some(self.gate.terminal));
         let gates = own.filter(|(_, have)| matches!(have.role, SiteRole::Gate(_)));
-        gates.map(|(site, have)| have.head.seq.0.saturating_sub(self.store.covered(site).0)).sum()
+        gates
+            .map(|(site, have)| have.head.seq.0.saturating_sub(self.store.covered(site).0))
+            .sum()
     }
 
     /// The card as this gate sees it.
@@ -183,7 +196,10 @@ impl Shell for GateNode {
     }
 
     fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)> {
-        let authority = self.authority.as_ref().expect("BUG: trust is given before anything arrives");
+        let authority = self
+            .authority
+            .as_ref()
+            .expect("BUG: trust is given before anything arrives");
         match self.store.ingest(run, authority.as_ref()) {
             Ok(ingested) => Ok((ingested.site, ingested.have)),
             Err(error) => {
@@ -211,7 +227,11 @@ impl Shell for GateNode {
         self.last_beat = self.last_beat.next(self.wall_ms + now_ms);
         let site = self.store.site();
         let head = self.store.head(site);
-        let sites = if head.seq == Seq::NONE { Vec::new() } else { vec![(site, head)] };
+        let sites = if head.seq == Seq::NONE {
+            Vec::new()
+        } else {
+            vec![(site, head)]
+        };
         signed_beat(self.gate.id.node(), sites, self.last_beat, &self.signer)
     }
 }

@@ -43,7 +43,11 @@ impl HubNode {
         let signer = Ed25519Signer::from_secret(&stream.bytes());
         let certificate = authority.admit(NodeId::HUB, None, signer.public_key());
         let mut ledger = MemoryLedger::default();
-        ledger.open_term(signer.public_key(), &certificate, [stream.bytes(), stream.bytes()]);
+        ledger.open_term(
+            signer.public_key(),
+            &certificate,
+            [stream.bytes(), stream.bytes()],
+        );
         let config = Config {
             node: NodeId::HUB,
             terminal: None,
@@ -53,7 +57,14 @@ impl HubNode {
             limits: Limits::default(),
         };
         let peer = Peer::new(config, ledger.have());
-        HubNode { ledger, peer, signer, authority: None, last_beat: Stamp::default(), wall_ms }
+        HubNode {
+            ledger,
+            peer,
+            signer,
+            authority: None,
+            last_beat: Stamp::default(),
+            wall_ms,
+        }
     }
 
     /// Whom the hub believes.
@@ -70,7 +81,11 @@ impl HubNode {
         let issue = |(card, _): &(CardId, Money)| Decision::Issue { card: *card };
         let pay = |(card, amount): &(CardId, Money)| {
             let reference = format!("first-{card}");
-            Decision::TopUp { card: *card, amount: *amount, reference }
+            Decision::TopUp {
+                card: *card,
+                amount: *amount,
+                reference,
+            }
         };
         let paid = cards.iter().filter(|(_, amount)| *amount > Money::ZERO);
         let decisions: Vec<Decision> = cards.iter().map(issue).chain(paid.map(pay)).collect();
@@ -84,8 +99,21 @@ impl HubNode {
     ///
     /// # Errors
     /// The decision is refused.
-    pub fn top_up(&mut self, now_ms: i64, card: CardId, amount: Money, number: u32) -> anyhow::Result<Vec<Run>> {
-        self.decide(now_ms, &[Decision::TopUp { card, amount, reference: format!("online-{number}") }])
+    pub fn top_up(
+        &mut self,
+        now_ms: i64,
+        card: CardId,
+        amount: Money,
+        number: u32,
+    ) -> anyhow::Result<Vec<Run>> {
+        self.decide(
+            now_ms,
+            &[Decision::TopUp {
+                card,
+                amount,
+                reference: format!("online-{number}"),
+            }],
+        )
     }
 
     /// Blocks a card.
@@ -93,14 +121,30 @@ impl HubNode {
     /// # Errors
     /// The decision is refused.
     pub fn block(&mut self, now_ms: i64, card: CardId) -> anyhow::Result<Vec<Run>> {
-        self.decide(now_ms, &[Decision::Status { card, status: CardStatus::Blocked }])
+        self.decide(
+            now_ms,
+            &[Decision::Status {
+                card,
+                status: CardStatus::Blocked,
+            }],
+        )
     }
 
     fn decide(&mut self, now_ms: i64, decisions: &[Decision]) -> anyhow::Result<Vec<Run>> {
         // The network opens with its first fare version already in force; no passenger is surprised by it (T-22b).
-        let terms = Terms { now_ms: self.wall_ms + now_ms, lead_time_ms: 0, override_lead_time: true };
-        let authority = self.authority.as_ref().context("BUG: trust is given before anything is decided")?;
-        Ok(self.ledger.decide(decisions, &terms, &self.signer, authority.as_ref())?.runs)
+        let terms = Terms {
+            now_ms: self.wall_ms + now_ms,
+            lead_time_ms: 0,
+            override_lead_time: true,
+        };
+        let authority = self
+            .authority
+            .as_ref()
+            .context("BUG: trust is given before anything is decided")?;
+        Ok(self
+            .ledger
+            .decide(decisions, &terms, &self.signer, authority.as_ref())?
+            .runs)
     }
 
     /// Settles what came in.
@@ -108,7 +152,9 @@ impl HubNode {
     /// # Errors
     /// The ledger refused its own plan.
     pub fn settle(&mut self, now_ms: i64) -> anyhow::Result<Vec<Run>> {
-        Ok(self.ledger.settle(SETTLE_CHANGESETS_MAX, self.wall_ms + now_ms, &self.signer)?)
+        Ok(self
+            .ledger
+            .settle(SETTLE_CHANGESETS_MAX, self.wall_ms + now_ms, &self.signer)?)
     }
 
     /// Whether something came in that is not settled.
@@ -143,7 +189,11 @@ impl HubNode {
     /// Never for a site the hub has committed to.
     #[must_use]
     pub fn site_have(&self, site: SiteId) -> SiteHave {
-        *self.ledger.have().get(site).expect("BUG: a site that was committed to is held")
+        *self
+            .ledger
+            .have()
+            .get(site)
+            .expect("BUG: a site that was committed to is held")
     }
 
     /// Digest of the settled cards, comparable with the gates'.
@@ -176,15 +226,23 @@ impl Shell for HubNode {
     }
 
     fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)> {
-        let authority = self.authority.as_ref().expect("BUG: trust is given before anything arrives");
+        let authority = self
+            .authority
+            .as_ref()
+            .expect("BUG: trust is given before anything arrives");
         let before = self.ledger.have().get(run.site).copied();
         let ingested = self.ledger.ingest(std::slice::from_ref(run), authority.as_ref());
         let after = self.ledger.have().get(run.site).copied();
         match (ingested, after) {
-            (Ok(_), Some(have)) if before.is_none_or(|before| before.head.seq < have.head.seq) => Ok((run.site, have)),
+            (Ok(_), Some(have)) if before.is_none_or(|before| before.head.seq < have.head.seq) => {
+                Ok((run.site, have))
+            }
             (Ok(ingested), _) => {
                 let refusal = match ingested.gaps.first() {
-                    Some(gap) => RunError::Gap { first: run.first, head: sync_protocol::id::Seq(gap.first.0 - 1) },
+                    Some(gap) => RunError::Gap {
+                        first: run.first,
+                        head: sync_protocol::id::Seq(gap.first.0 - 1),
+                    },
                     None if ingested.rejected > 0 => RunError::Signature,
                     None => RunError::Duplicate,
                 };
@@ -203,7 +261,9 @@ impl Shell for HubNode {
     fn beat(&mut self, now_ms: i64) -> Heartbeat {
         self.last_beat = self.last_beat.next(self.wall_ms + now_ms);
         let own = self.ledger.have();
-        let own = own.wanted_by(None).filter(|(_, have)| !matches!(have.role, sync_protocol::changeset::SiteRole::Gate(_)));
+        let own = own
+            .wanted_by(None)
+            .filter(|(_, have)| !matches!(have.role, sync_protocol::changeset::SiteRole::Gate(_)));
         let sites = own.map(|(site, have)| (site, have.head)).collect();
         signed_beat(NodeId::HUB, sites, self.last_beat, &self.signer)
     }

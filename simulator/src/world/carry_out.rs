@@ -17,9 +17,20 @@ impl World {
             match output {
                 Output::Send { to, frame } => self.send(node, &to, &frame),
                 Output::Ingest { peer, run } => self.ingest(node, peer, &run),
-                Output::Serve { peer, range, bytes_max } => {
+                Output::Serve {
+                    peer,
+                    range,
+                    bytes_max,
+                } => {
                     let run = self.shell(node).serve(range, bytes_max);
-                    self.feed(node, Input::Served { peer, site: range.site, run });
+                    self.feed(
+                        node,
+                        Input::Served {
+                            peer,
+                            site: range.site,
+                            run,
+                        },
+                    );
                 }
                 Output::Heard { peer, beat } => {
                     if self.authority.is_genuine(&beat) {
@@ -44,7 +55,9 @@ impl World {
     }
 
     fn plan_wake_up(&mut self, node: NodeId) {
-        let Some(at_ms) = self.shell(node).peer().poll_timeout() else { return };
+        let Some(at_ms) = self.shell(node).peer().poll_timeout() else {
+            return;
+        };
         let planned = self.timers.get(&node);
         if planned.is_none_or(|planned_ms| at_ms < *planned_ms) {
             self.timers.insert(node, at_ms);
@@ -64,10 +77,20 @@ impl World {
     fn send(&mut self, from: NodeId, to: &[NodeId], frame: &Frame) {
         let bytes: Arc<[u8]> = frame.encode().into();
         for to in to {
-            let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else { continue };
+            let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else {
+                continue;
+            };
             for at_ms in self.network.arrivals(self.schedule.now_ms(), from, *to) {
                 let bytes = Arc::clone(&bytes);
-                self.schedule.at(at_ms, Event::Frame { from, to: *to, bytes, connection });
+                self.schedule.at(
+                    at_ms,
+                    Event::Frame {
+                        from,
+                        to: *to,
+                        bytes,
+                        connection,
+                    },
+                );
             }
         }
     }
@@ -93,7 +116,12 @@ impl World {
                 }
                 Input::Ingested { site, have }
             }
-            Err((reason, have)) => Input::IngestRefused { peer, site: run.site, reason, have },
+            Err((reason, have)) => Input::IngestRefused {
+                peer,
+                site: run.site,
+                reason,
+                have,
+            },
         };
         self.feed(node, input);
     }
@@ -111,7 +139,10 @@ impl World {
         let now_ms = self.schedule.now_ms();
         let beat = self.shell(node).beat(now_ms);
         self.tell(node, Input::Beat(beat));
-        self.schedule.after(if node.is_hub() { HUB_BEAT_MS } else { GATE_BEAT_MS }, Event::Beat(node));
+        self.schedule.after(
+            if node.is_hub() { HUB_BEAT_MS } else { GATE_BEAT_MS },
+            Event::Beat(node),
+        );
     }
 
     pub(super) fn connect(&mut self, link: Link) {
@@ -143,6 +174,7 @@ impl World {
             }
         }
         // A link that is up is tried again, as the shell of a real node does.
-        self.schedule.after(crate::network::RECONNECT_MS, Event::Connect(link));
+        self.schedule
+            .after(crate::network::RECONNECT_MS, Event::Connect(link));
     }
 }

@@ -123,6 +123,7 @@ impl TableSchema {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{SENTINEL, VERSION_MAX};
     use super::*;
 
     fn schema() -> Schema {
@@ -192,7 +193,7 @@ mod tests {
             Err(Refusal::UnknownColumn { .. })
         ));
         assert!(matches!(
-            schema.check(&change(super::super::SENTINEL, Value::Null)),
+            schema.check(&change(SENTINEL, Value::Null)),
             Err(Refusal::BareCreation { .. })
         ));
     }
@@ -216,9 +217,30 @@ mod tests {
     }
 
     #[test]
+    fn refuses_a_sentinel_that_contradicts_itself() {
+        let sentinel = RowChange {
+            col_version: 3,
+            causal_length: 3,
+            ..change(SENTINEL, Value::Null)
+        };
+        assert_eq!(schema().check(&sentinel), Ok(()));
+        let version = RowChange {
+            col_version: 5,
+            ..sentinel.clone()
+        };
+        let value = RowChange {
+            value: Value::Integer(3),
+            ..sentinel
+        };
+        for change in [version, value] {
+            assert_eq!(change.check(), Err(Refusal::Sentinel));
+        }
+    }
+
+    #[test]
     fn refuses_versions_that_would_stop_cr_sqlite() {
         let good = change("name", Value::Text(String::new()));
-        for version in [i64::MIN, -1, super::super::VERSION_MAX + 1, i64::MAX] {
+        for version in [i64::MIN, -1, VERSION_MAX + 1, i64::MAX] {
             let bad = RowChange {
                 col_version: version,
                 ..good.clone()

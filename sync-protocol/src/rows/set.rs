@@ -80,7 +80,9 @@ impl Row {
 /// The state of the replicated tables.
 ///
 /// Invariant: the state depends on which changes were merged, not on their order or number; it equals what
-/// `crsqlite::apply` makes of them (`edge-node/crsqlite/tests/replicas/convergence.rs`).
+/// `crsqlite::apply` makes of them (`edge-node/crsqlite/tests/replicas/convergence.rs`), byte for byte, for all
+/// changes that the [`super::Schema`] takes. (Of a bare first creation, which it refuses, cr-sqlite would keep a
+/// record or not depending on the order.)
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSet {
     tables: BTreeMap<String, BTreeMap<Vec<u8>, Row>>,

@@ -8,13 +8,16 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, params_from_iter};
 use sync_protocol::rows::{ROW_CHANGES_MAX, RowChange, RowSet, Schema, Value};
 
+/// The values used in a column, by number.
+type Values = fn(usize) -> SqlValue;
+
 /// A replicated table: its definition, the keys used on it, its columns with the values used in them.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     definition: &'static str,
     key: &'static [&'static str],
     keys: fn(usize) -> Vec<SqlValue>,
-    pub(crate) columns: &'static [(&'static str, fn(usize) -> SqlValue)],
+    pub(crate) columns: &'static [(&'static str, Values)],
 }
 
 fn text(index: usize) -> SqlValue {
