@@ -4,6 +4,8 @@
 //! contiguous [`Run`] proves every changeset in it. Signing and verifying are arguments ([`Signer`], [`Trust`]):
 //! Ed25519 in production, a keyed hash in large simulations.
 
+mod bodies;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,8 @@ pub const FACTS_MAX: usize = 65;
 pub const ROWS_MAX: usize = 256;
 /// Most bytes of one changeset's body.
 pub const BODY_BYTES_MAX: usize = 256 << 10;
+/// Most changesets in one run.
+pub const BODIES_MAX: usize = 16_384;
 /// Most bytes of a node certificate.
 pub const CERTIFICATE_BYTES_MAX: usize = 8 << 10;
 
@@ -323,7 +327,8 @@ pub struct Run {
     pub site: SiteId,
     /// Number of the first changeset.
     pub first: Seq,
-    /// The encoded bodies, in order.
+    /// The encoded bodies, in order: 1 to [`BODIES_MAX`].
+    #[serde(with = "bodies")]
     pub bodies: Vec<Bytes>,
     /// Covers the chain up to the last of them.
     pub signature: Signature,
@@ -349,7 +354,7 @@ impl Run {
     /// An upper bound of its bytes on the wire.
     #[must_use]
     pub fn wire_bytes(&self) -> usize {
-        const HEAD_AND_SIGNATURE_BYTES: usize = 16 + 9 + 9 + 1 + 64;
+        const HEAD_AND_SIGNATURE_BYTES: usize = 16 + 9 + 9 + 9 + 1 + 64;
         const LENGTH_BYTES: usize = 5;
         HEAD_AND_SIGNATURE_BYTES + self.body_bytes() + self.bodies.len() * LENGTH_BYTES
     }
@@ -358,7 +363,7 @@ impl Run {
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
         let size_is_possible = |body: &Bytes| (1..=BODY_BYTES_MAX).contains(&body.len());
-        !self.bodies.is_empty()
+        (1..=BODIES_MAX).contains(&self.bodies.len())
             && self.first != Seq::NONE
             && self.first.0.checked_add(self.bodies.len() as u64).is_some()
             && self.bodies.iter().all(size_is_possible)

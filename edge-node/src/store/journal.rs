@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::params;
-use sync_protocol::changeset::{Body, Content, Head, Run, Signature};
+use sync_protocol::changeset::{BODIES_MAX, Body, Content, Head, Run, Signature};
 use sync_protocol::codec;
 use sync_protocol::fact::{Fact, Tap};
 use sync_protocol::have::{Have, Range};
@@ -76,7 +76,8 @@ impl Store {
             let position = seq(row.get(0)?);
             let body: Vec<u8> = row.get(1)?;
             bytes += body.len();
-            if signed.is_some() && (bytes > bytes_max || position > range.last) {
+            let enough = bytes > bytes_max || position > range.last;
+            if (signed.is_some() && enough) || bodies.len() == BODIES_MAX {
                 break;
             }
             bodies.push(body.into());

@@ -18,23 +18,34 @@ pub(super) fn judge(site: &Site, opening: bool, content: &Content) -> Result<(),
         Content::SiteOpen(_) => Err("a site is opened by its first change only".to_owned()),
         Content::Row(row) => judge_row(site, row),
         Content::Fact(fact) => {
-            judge_writer(site.role, fact)?;
+            judge_writer(site, fact)?;
             judge_amounts(fact)
         }
     }
 }
 
-fn judge_writer(role: SiteRole, fact: &Fact) -> Result<(), Refusal> {
-    match (role, fact) {
-        (SiteRole::Gate(terminal), Fact::Tap(tap)) if tap.terminal == terminal => Ok(()),
-        (SiteRole::Gate(terminal), Fact::Tap(tap)) => Err(format!(
+/// As the hub judges ([`sync_protocol::fact`] says who states what), so that both put the same aside.
+fn judge_writer(site: &Site, fact: &Fact) -> Result<(), Refusal> {
+    let derived = matches!(
+        fact,
+        Fact::CardSettled(_) | Fact::SettledUpTo { .. } | Fact::Checkpoint { .. }
+    );
+    match (site.role, fact) {
+        (SiteRole::Gate(terminal), Fact::Tap(tap)) if tap.terminal != terminal => Err(format!(
             "a tap at terminal {} by a gate of terminal {terminal}",
             tap.terminal
         )),
+        (SiteRole::Gate(_), Fact::Tap(tap)) if tap.gate.node() != site.node => {
+            Err(format!("a tap at {} in a site of {}", tap.gate.node(), site.node))
+        }
+        (SiteRole::Gate(_), Fact::Tap(_)) => Ok(()),
         (SiteRole::Gate(_), _) => Err("a gate states what only the hub may".to_owned()),
         (_, Fact::Tap(_)) => Err("the hub states a tap".to_owned()),
-        (SiteRole::Decisions, Fact::CardSettled(_) | Fact::SettledUpTo { .. }) => {
+        (SiteRole::Decisions, _) if derived => {
             Err("settled states stand only in the hub's settled site".to_owned())
+        }
+        (SiteRole::Settled, _) if !derived => {
+            Err("only settled states stand in the hub's settled site".to_owned())
         }
         _ => Ok(()),
     }

@@ -267,7 +267,9 @@ impl MemoryLedger {
     /// The oldest changesets that wait to be settled.
     #[must_use]
     pub fn waiting(&self, changesets_max: usize) -> Vec<Arrival> {
-        self.arrivals.iter().take(changesets_max).cloned().collect()
+        let uncovered = |arrival: &&Arrival| arrival.seq > self.covered_to(arrival.site);
+        let waiting = self.arrivals.iter().filter(uncovered);
+        waiting.take(changesets_max).cloned().collect()
     }
 
     /// How many changesets wait to be settled.

@@ -3,4 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod bookings;
+mod cuts;
+mod decisions;
+mod histories;
+mod hostile;
+mod listener;
 mod network;
+mod serving;

@@ -12,7 +12,7 @@ use sync_protocol::digest::fact_hash;
 use sync_protocol::fact::{Direction, Fact, Knowledge, OrderedFact, Reason, Tap};
 use sync_protocol::fare::{FareBook, FareVersion, OrphanPolicy};
 use sync_protocol::id::{CardId, FactId, GateId, NodeId, OrderKey, Seq, SiteId, TerminalCode};
-use sync_protocol::journey::history::{CardHistory, CardProjection};
+use sync_protocol::journey::history::CardHistory;
 use sync_protocol::money::Money;
 use sync_protocol::time::{MINUTE_MS, Stamp};
 
@@ -89,6 +89,18 @@ impl Site {
         let opening = Change::new(&Content::SiteOpen(Box::new(site.open.clone())));
         site.write(0, vec![opening]);
         site
+    }
+
+    /// A site as `site.open` says now, with nothing in it.
+    pub(crate) fn reopened(site: &Site) -> Site {
+        let mut again = Site {
+            heads: vec![Head::empty(site.id())],
+            bodies: Vec::new(),
+            ..site.clone()
+        };
+        let opening = Change::new(&Content::SiteOpen(Box::new(site.open.clone())));
+        again.write(0, vec![opening]);
+        again
     }
 
     pub(crate) fn gate(node: u32, terminal: &str) -> Site {
@@ -247,12 +259,4 @@ pub(crate) fn folded(sites: &[Site]) -> (FareBook, BTreeMap<CardId, CardHistory>
     });
     let histories = histories.collect();
     (book, histories)
-}
-
-pub(crate) fn projections(sites: &[Site]) -> BTreeMap<CardId, CardProjection> {
-    let (book, histories) = folded(sites);
-    histories
-        .into_iter()
-        .map(|(card, history)| (card, history.projection(&book)))
-        .collect()
 }

@@ -175,10 +175,11 @@ impl MemoryLedger {
         for cut in plan.cuts {
             self.apply_cut(cut);
         }
-        self.arrivals.retain(|arrival| {
-            let log = self.sites.get(&arrival.site);
-            log.is_some_and(|log| arrival.seq > log.covered)
-        });
+        while let Some(arrival) = self.arrivals.front()
+            && arrival.seq <= self.covered_to(arrival.site)
+        {
+            self.arrivals.pop_front();
+        }
         self.store_own(&writer, &sealed);
         self.settled = Some(writer);
         Ok(sealed.runs)

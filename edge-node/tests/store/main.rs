@@ -1,0 +1,10 @@
+//! The store on real files with the real extension.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
+
+mod convergence;
+mod figures;
+mod ingest;
+mod lifecycle;
+mod support;
+mod taps;
+mod views;

@@ -1,0 +1,45 @@
+//! What a network says when nothing happens.
+
+use crate::network::Network;
+
+/// Frame bytes a gate may send per second in a terminal of sixty with nothing to do.
+const IDLE_BYTES_PER_SECOND_MAX: u64 = 2_000;
+
+#[test]
+fn an_idle_terminal_is_quiet() {
+    const SECONDS: u64 = 120;
+    for gates in [2, 12, 60] {
+        let mut network = Network::terminal(9, gates);
+        for gate in network.nodes.keys().copied().collect::<Vec<_>>() {
+            network.commit(gate, 50);
+        }
+        network.start_beats();
+        network.run_for(20_000);
+        assert!(network.is_level());
+        let sent = |network: &Network| -> Vec<(u64, u64)> {
+            let gates = network.nodes.iter().filter(|(id, _)| !id.is_hub());
+            gates
+                .map(|(_, node)| (node.sent_bytes, node.sent_frames))
+                .collect()
+        };
+        let before = sent(&network);
+        network.run_for(SECONDS as i64 * 1_000);
+        let after = sent(&network);
+        let per_second = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| (after.0 - before.0) / SECONDS);
+        let worst = per_second.max().unwrap_or_default();
+        let frames: u64 = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| after.1 - before.1)
+            .sum();
+        let frames_per_second = frames / SECONDS / u64::from(gates);
+        println!("idle, {gates} gates: {worst} bytes/s and {frames_per_second} frames/s per gate");
+        assert!(
+            worst <= IDLE_BYTES_PER_SECOND_MAX,
+            "{worst} bytes per second with {gates} gates"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! The wire format held still, and what it refuses.
+
+mod golden;
+mod hostile;
+mod sample;
