@@ -4,15 +4,18 @@
 //! lookups, and goes through the points of the definition one by one. It shares plain types with the production
 //! fold, and nothing that computes. Slow on purpose: every fare is searched in the whole list.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod fares;
+
+use std::collections::BTreeSet;
 
 use sync_protocol::fact::{CardStatus, Direction, Fact, OrderedFact, Tap};
-use sync_protocol::fare::{FareVersion, OrphanPolicy};
-use sync_protocol::id::{CardId, FactId, OrderKey, TerminalCode};
+use sync_protocol::id::{CardId, FactId, OrderKey};
 use sync_protocol::journey::history::CardProjection;
 use sync_protocol::journey::{Endpoint, Flag, Journey, JourneyStatus};
 use sync_protocol::ledger::{Account, Posting, Rule};
 use sync_protocol::money::Money;
+
+use self::fares::{Fares, fare_of, fares_from, fares_into, orphan_charge};
 
 const SECONDS: i64 = 1_000;
 const MINUTES: i64 = 60 * SECONDS;
@@ -343,61 +346,6 @@ impl<'a> Reading<'a> {
 /// From one tap to another; a negative duration counts as 0 (point 3).
 fn elapsed_ms(from_ms: i64, to_ms: i64) -> i64 {
     (to_ms - from_ms).max(0)
-}
-
-/// The fare versions as plain lists, one per version number.
-struct Fares {
-    versions: BTreeMap<u32, FareVersion>,
-}
-
-impl Fares {
-    /// Of two facts with one version number the first in order counts.
-    fn new(facts: &[OrderedFact]) -> Fares {
-        let mut versions = BTreeMap::new();
-        for fact in in_order(facts.iter()) {
-            if let Fact::FareVersion(version) = &fact.fact {
-                versions.entry(version.version).or_insert_with(|| version.clone());
-            }
-        }
-        Fares { versions }
-    }
-
-    /// The highest version number among those with effective_from <= the time.
-    fn effective_at(&self, ms: i64) -> Option<&FareVersion> {
-        let in_force = self
-            .versions
-            .values()
-            .filter(|version| version.effective_from_ms <= ms);
-        in_force.max_by_key(|version| version.version)
-    }
-}
-
-fn fare_of(version: &FareVersion, from: TerminalCode, to: TerminalCode) -> Option<Money> {
-    let mut routes = version.fares();
-    routes
-        .find(|(origin, destination, _)| (*origin, *destination) == (from, to))
-        .map(|(_, _, price)| price)
-}
-
-fn fares_from(version: &FareVersion, terminal: TerminalCode) -> Vec<Money> {
-    let routes = version.fares().filter(|(origin, _, _)| *origin == terminal);
-    routes.map(|(_, _, price)| price).collect()
-}
-
-fn fares_into(version: &FareVersion, terminal: TerminalCode) -> Vec<Money> {
-    let routes = version
-        .fares()
-        .filter(|(_, destination, _)| *destination == terminal);
-    routes.map(|(_, _, price)| price).collect()
-}
-
-fn orphan_charge(policy: OrphanPolicy, fares: Vec<Money>) -> Money {
-    let charge = match policy {
-        OrphanPolicy::Release => None,
-        OrphanPolicy::ChargeMax => fares.into_iter().max(),
-        OrphanPolicy::ChargeMin => fares.into_iter().min(),
-    };
-    charge.unwrap_or(Money::ZERO)
 }
 
 /// Point 9, and the postings of points 4, 7 and 10.

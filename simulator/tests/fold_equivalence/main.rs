@@ -3,11 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
-mod fold_histories;
+mod worlds;
 
 use std::collections::BTreeMap;
 
-use fold_histories::{Feeding, World, feedings, worlds};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -19,6 +18,7 @@ use sync_protocol::journey::history::{CardHistory, CardProjection};
 use sync_protocol::journey::{Flag, JourneyStatus};
 use sync_protocol::ledger::{Account, Rule};
 use sync_protocol::money::Money;
+use worlds::{Feeding, World, feedings, worlds};
 
 /// A thousand histories for each property, or `PROPTEST_CASES`. A failing one is printed; it becomes a named case.
 fn config() -> Config {
@@ -231,7 +231,7 @@ fn completed(projection: &CardProjection) -> BTreeMap<(FactId, FactId), Money> {
 }
 
 fn with_close(card: CardId, facts: &[OrderedFact], at_ms: i64, tap: FactId) -> Vec<OrderedFact> {
-    let key = fold_histories::key(SiteId([0xcc; 16]), Seq(1), at_ms, 0);
+    let key = worlds::key(SiteId([0xcc; 16]), Seq(1), at_ms, 0);
     let fact = Fact::Close { card, tap };
     let close = OrderedFact { key, fact };
     facts.iter().cloned().chain([close]).collect()

@@ -4,8 +4,8 @@ use simulator::check::reference;
 use sync_protocol::fact::{CardStatus, Direction, Fact, Knowledge, OrderedFact, Reason, Tap};
 use sync_protocol::fare::{FareBook, FareVersion, OrphanPolicy};
 use sync_protocol::id::{CardId, FactId, GateId, OrderKey, Seq, SiteId, TerminalCode};
-use sync_protocol::journey::Flag;
 use sync_protocol::journey::history::{CardHistory, CardProjection};
+use sync_protocol::journey::{CardView, Flag};
 use sync_protocol::money::Money;
 use sync_protocol::time::{HOUR_MS, MINUTE_MS, SECOND_MS, Stamp};
 
@@ -200,6 +200,14 @@ impl History {
         projection
     }
 
+    /// What a gate sees of the card.
+    pub(crate) fn view(&self) -> CardView {
+        let fares = fare_book(&self.fares);
+        let mut history = CardHistory::new(card());
+        history.extend(&fares, self.facts.iter().cloned());
+        history.view(&fares)
+    }
+
     /// Asserts what both folds make of the facts.
     #[track_caller]
     pub(crate) fn expect(&self, expected: Expected) {
@@ -212,6 +220,11 @@ impl History {
             );
         }
     }
+}
+
+/// Nothing at all: where expectations start from.
+pub(crate) fn expected() -> Expected {
+    Expected::default()
 }
 
 /// All of a projection that an outsider sees, in whole rupiah.
