@@ -46,8 +46,10 @@ pub struct FaultReport {
     pub unseen_entries: u64,
     /// Their holds.
     pub exposure: Money,
-    /// Frames lost or repeated.
+    /// Frames lost or repeated while it lasted.
     pub frames: u64,
+    /// How long after its end everybody had what had been committed by then.
+    pub level_after_ms: Option<i64>,
 }
 
 /// The machine-readable report.
@@ -67,7 +69,7 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// Taps answered.
     pub taps: u64,
-    /// How long after the last tap and fault everybody was level.
+    /// The longest it took until everybody was level, after a fault or the last tap.
     pub converged_after_ms: Option<i64>,
     /// The most that one fault left unseen by the hub.
     pub exposure: Money,
@@ -104,6 +106,7 @@ impl Report {
                 unseen_entries: touched.unseen_entries,
                 exposure: touched.exposure,
                 frames: touched.frames,
+                level_after_ms: touched.level_after_ms,
             });
         let vacuous = touched.iter().any(|touched| touched.frames == 0);
         let verdict = match checks.iter().all(|check| check.passed) {
@@ -161,18 +164,23 @@ impl Report {
         for fault in &self.faults {
             line(format!(
                 "Fault: {}. {} taps at the gates it cut off, {} frames lost or repeated. When it ended the hub did not \
-                 yet know of {} entries (Rp {} held).",
-                fault.fault, fault.taps, fault.frames, fault.unseen_entries, fault.exposure
+                 yet know of {} entries (Rp {} held); {}.",
+                fault.fault,
+                fault.taps,
+                fault.frames,
+                fault.unseen_entries,
+                fault.exposure,
+                match fault.level_after_ms {
+                    Some(took_ms) => format!("{took_ms} ms later everybody knew of everything"),
+                    None => "NOT everybody came to know of them in time".to_owned(),
+                }
             ));
         }
-        match self.converged_after_ms {
-            Some(took_ms) => line(format!(
-                "Everybody was level again {took_ms} ms after the last tap and fault."
-            )),
-            None => line(format!(
-                "NOT everybody was level {} s after the last tap and fault.",
-                scenario.converge_within_s
-            )),
+        if self.converged_after_ms.is_none() {
+            let allowed_s = scenario.converge_within_s;
+            line(format!(
+                "NOT everybody was level {allowed_s} s after the last tap and fault."
+            ));
         }
         line(format!(
             "Cards below zero at the end: Rp {} together.\n",

@@ -1,6 +1,6 @@
 //! Input and output side by side: `NAME.jsonl` and `NAME.expected.json`, one point of the definition each.
 //!
-//! Those in `tests/data` were worked out by hand from domain 4.8. Others are read from the directory that the
+//! Those in `tests/data` were made with the production fold and checked by eye against domain 4.8. Others are read from the directory that the
 //! environment variable `FOLD_EXAMPLES` names, or from `../shared/examples` beside the checkout.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
