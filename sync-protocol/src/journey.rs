@@ -8,6 +8,9 @@
 //! * Close facts (points 7, 9, 10) count wherever they stand in the order: one for a tap not yet seen waits in
 //!   `early_closes`, one for an open journey marks it, one for a finished journey goes to the sink.
 //!
+//! The state is bounded ([`UNSTARTED_MAX`], [`EARLY_CLOSES_MAX`]): what it has no room for, the sink of a history
+//! keeps, and whoever folds without one learns from the sink's calls that the history is needed.
+//!
 //! What is still open is settled on a copy by [`CardState::finish`] whenever somebody wants to see it.
 //!
 //! Invariant (I1): any permutation, duplication and batching of the same facts gives byte-equal projections.
@@ -18,7 +21,10 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
-pub use state::{CardState, CardView, LastExit, LastTap, OpenJourney, PendingExit, UnstartedExit};
+pub use state::{
+    CardState, CardView, EARLY_CLOSES_MAX, LastExit, LastTap, OpenJourney, PendingExit, UNSTARTED_MAX,
+    UnstartedExit,
+};
 
 use crate::id::{CardId, FactId, TerminalCode};
 use crate::ledger::{Posting, Rule};
@@ -217,14 +223,33 @@ pub trait Sink {
     fn money(&mut self, _posting: Posting) {}
     /// A Close names an exit without entry, which now costs `fare`.
     fn price_unstarted(&mut self, _exit: FactId, _fare: Money) {}
-    /// A Close names a tap that is neither open nor waiting. Returns whether a finished journey knows it.
-    fn close_finished(&mut self, _tap: FactId) -> bool {
-        true
+    /// A Close names a tap that is neither open nor waiting. Returns what the finished journeys know of it.
+    fn close_finished(&mut self, _tap: FactId) -> Finished {
+        Finished::Priced
+    }
+    /// A Close of a tap not seen yet finds no room in the state. Returns whether it is kept here for the first time.
+    fn keep_close(&mut self, _tap: FactId) -> bool {
+        false
+    }
+    /// A tap comes while Closes are kept outside the state. Returns whether one of them names it; it is then let go.
+    fn take_close(&mut self, _tap: FactId) -> bool {
+        false
     }
     /// A top-up's reference. Returns whether it is seen for the first time.
     fn first_reference(&mut self, _reference: &str) -> bool {
         true
     }
+}
+
+/// What the finished journeys know of a tap that a Close names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// No finished journey has it.
+    Unknown,
+    /// Its journey has a price, or a Close changes none (point 11).
+    Priced,
+    /// It is an exit without entry that has no price yet.
+    Unpriced(Endpoint),
 }
 
 /// A sink for those who only want the state.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sync_protocol::fare::FareBook;
 use sync_protocol::id::{CardId, FactId};
-use sync_protocol::journey::{CardState, Journey, JourneyStatus, Sink, UnstartedExit};
+use sync_protocol::journey::{CardState, Finished, Journey, JourneyStatus, Sink, UnstartedExit};
 use sync_protocol::ledger::Posting;
 use sync_protocol::money::Money;
 
@@ -19,7 +19,8 @@ pub(super) struct Stated {
     waiting: Vec<UnstartedExit>,
     /// References of top-ups that were counted before the step.
     references: BTreeSet<Box<str>>,
-    /// A Close named a journey that had come to its end before: only the history knows it.
+    /// A Close named what only the history knows: a journey that had come to its end before, or a tap beyond the
+    /// room of the state.
     pub(super) asks_history: bool,
 }
 
@@ -88,9 +89,14 @@ impl Sink for Stated {
         }
     }
 
-    fn close_finished(&mut self, _tap: FactId) -> bool {
+    fn close_finished(&mut self, _tap: FactId) -> Finished {
         self.asks_history = true;
-        true
+        Finished::Priced
+    }
+
+    fn take_close(&mut self, _tap: FactId) -> bool {
+        self.asks_history = true;
+        false
     }
 
     fn first_reference(&mut self, reference: &str) -> bool {

@@ -3,17 +3,20 @@
 //! A fact in order costs one transition; one out of order is put in its place and the card is folded again. Either
 //! way the result is the same, byte for byte (I1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CardState, CardView, Flag, Journey, JourneyStatus, Sink};
+use super::{CardState, CardView, Finished, Flag, Journey, JourneyStatus, Sink};
 use crate::codec;
 use crate::fact::{CardStatus, OrderedFact};
 use crate::fare::FareBook;
 use crate::id::{CardId, FactId};
 use crate::ledger::Posting;
 use crate::money::Money;
+
+/// Journeys that are looked through before the index is asked: a Close mostly names one of the last.
+const NEWEST_JOURNEYS: usize = 8;
 
 /// What became of a fact offered to a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub enum Inserted {
 }
 
 /// What the fold stated, in the order of reading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Record {
     /// Journeys that came to their end.
     pub journeys: Vec<Journey>,
@@ -36,8 +39,47 @@ pub struct Record {
     /// Money that moved without a journey.
     pub money: Vec<Posting>,
     references: BTreeSet<Box<str>>,
+    /// Closes of taps not seen yet that the state has no room for.
+    kept_closes: BTreeSet<FactId>,
+    /// Places of journeys by their taps, for the first `indexed` journeys: made when a Close asks for an old one.
+    places: BTreeMap<FactId, usize>,
+    indexed: usize,
     /// How often a Close changed a journey that had come to its end.
     late_closes: u64,
+}
+
+impl Record {
+    /// The journey with a tap: among the newest by looking, among older ones by the index.
+    fn find(&mut self, tap: FactId) -> Option<&mut Journey> {
+        let newest = self.journeys.len().saturating_sub(NEWEST_JOURNEYS);
+        let recent = self
+            .journeys
+            .iter()
+            .skip(newest)
+            .rposition(|journey| has(journey, tap));
+        let place = match recent {
+            Some(place) => newest + place,
+            None => {
+                for (place, journey) in self.journeys.iter().enumerate().skip(self.indexed) {
+                    self.places.extend(taps(journey).map(|tap| (tap, place)));
+                }
+                self.indexed = self.journeys.len();
+                *self.places.get(&tap)?
+            }
+        };
+        self.journeys.get_mut(place)
+    }
+}
+
+fn taps(journey: &Journey) -> impl Iterator<Item = FactId> + use<> {
+    [journey.entry, journey.exit]
+        .into_iter()
+        .flatten()
+        .map(|endpoint| endpoint.tap)
+}
+
+fn has(journey: &Journey, wanted: FactId) -> bool {
+    taps(journey).any(|tap| tap == wanted)
 }
 
 impl Sink for Record {
@@ -54,29 +96,37 @@ impl Sink for Record {
     }
 
     fn price_unstarted(&mut self, exit: FactId, fare: Money) {
-        let is_exit = |journey: &&mut Journey| journey.exit.is_some_and(|endpoint| endpoint.tap == exit);
-        if let Some(journey) = self.journeys.iter_mut().rev().find(is_exit) {
+        if let Some(journey) = self.find(exit) {
             (journey.fare, journey.closed) = (fare, true);
             self.late_closes += 1;
         }
     }
 
-    fn close_finished(&mut self, tap: FactId) -> bool {
-        let knows = |journey: &&mut Journey| {
-            [journey.entry, journey.exit]
-                .into_iter()
-                .flatten()
-                .any(|endpoint| endpoint.tap == tap)
+    fn close_finished(&mut self, tap: FactId) -> Finished {
+        let Some(journey) = self.find(tap) else {
+            return Finished::Unknown;
         };
-        let Some(journey) = self.journeys.iter_mut().rev().find(knows) else {
-            return false;
-        };
-        // An exit that completed a journey is not closed by its own name; only its entry is (point 9).
-        if journey.entry.is_some_and(|entry| entry.tap == tap) && !journey.closed {
-            journey.closed = true;
-            self.late_closes += 1;
+        if journey.closed {
+            return Finished::Priced;
         }
-        true
+        match (journey.entry, journey.exit) {
+            (None, Some(exit)) => return Finished::Unpriced(exit),
+            // An exit that completed a journey is not closed by its own name; only its entry is (point 9).
+            (Some(entry), _) if entry.tap == tap => {
+                journey.closed = true;
+                self.late_closes += 1;
+            }
+            _ => {}
+        }
+        Finished::Priced
+    }
+
+    fn keep_close(&mut self, tap: FactId) -> bool {
+        self.kept_closes.insert(tap)
+    }
+
+    fn take_close(&mut self, tap: FactId) -> bool {
+        self.kept_closes.remove(&tap)
     }
 
     fn first_reference(&mut self, reference: &str) -> bool {
@@ -152,13 +202,19 @@ impl CardHistory {
     /// Adds many facts of this card, folding again at most once. Returns how many were new.
     pub fn extend(&mut self, fares: &FareBook, facts: impl IntoIterator<Item = OrderedFact>) -> usize {
         let before = self.facts.len();
-        let places: Vec<usize> = facts.into_iter().filter_map(|fact| self.place(fact)).collect();
-        match places.iter().min() {
-            None => {}
-            Some(first) if *first >= before => self.read_from(fares, before),
-            Some(_) => self.refold(fares),
+        let last = self.facts.last().map(|fact| fact.key);
+        self.facts.extend(facts);
+        // Stable: of a fact that comes again the one held stays. Sorted stretches cost one pass.
+        self.facts.sort_by_key(|fact| fact.key);
+        self.facts.dedup_by_key(|fact| fact.key);
+        let new = self.facts.len() - before;
+        let in_order = before == 0 || self.facts.get(before - 1).map(|fact| fact.key) == last;
+        if in_order {
+            self.read_from(fares, before);
+        } else {
+            self.refold(fares);
         }
-        places.len()
+        new
     }
 
     /// Folds all facts again: after a late fact, or when a fare version came that older journeys fall under.

@@ -3,14 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DUP_IN_MS, DUP_OUT_MS, Endpoint, Flag, Journey, JourneyStatus, MAX_JOURNEY_MS, OVERDAY_MS, PASSBACK_MS,
-    SAME_STATION_FREE_MS, Sink,
+    DUP_IN_MS, DUP_OUT_MS, Endpoint, Finished, Flag, Journey, JourneyStatus, MAX_JOURNEY_MS, OVERDAY_MS,
+    PASSBACK_MS, SAME_STATION_FREE_MS, Sink,
 };
 use crate::fact::{CardStatus, Direction, Fact, Tap};
 use crate::fare::{FareBook, FareTable};
 use crate::id::{CardId, FactId, OrderKey, TerminalCode};
 use crate::ledger::{Account, Posting, Rule};
 use crate::money::Money;
+
+/// Most exits without entry and price that a state holds. Older ones are known to the history only, so that a card
+/// with thousands of them is settled and published like any other: 64 states and what they cover fit one changeset.
+pub const UNSTARTED_MAX: usize = 32;
+/// Most Closes of taps not seen yet that a state holds; more are known to the history only, and counted.
+pub const EARLY_CLOSES_MAX: usize = 16;
 
 /// A journey that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,10 +84,12 @@ pub struct CardState {
     pub last_tap: LastTap,
     /// The exit that may still be swapped; it is not read yet.
     pub pending: Option<PendingExit>,
-    /// Exits without entry and without price.
+    /// Exits without entry and without price: the last [`UNSTARTED_MAX`].
     pub unstarted: Vec<UnstartedExit>,
-    /// Closes of taps not seen yet.
+    /// Closes of taps not seen yet: at most [`EARLY_CLOSES_MAX`].
     pub early_closes: Vec<FactId>,
+    /// How many more Closes of taps not seen yet there are, which only the history names.
+    pub early_closes_beyond: u64,
     /// The highest place in the order that was read.
     pub order: OrderKey,
 }
@@ -231,7 +239,7 @@ impl CardState {
             CardStatus::Blocked => sink.flag(Flag::AcceptedWhileBlocked, key.id),
             CardStatus::Closed => sink.flag(Flag::AcceptedWhileClosed, key.id),
         }
-        let closed = self.take_early_close(key.id);
+        let closed = self.take_early_close(key.id, sink);
         let endpoint = Endpoint {
             tap: key.id,
             terminal: tap.terminal,
@@ -273,7 +281,7 @@ impl CardState {
         sink: &mut impl Sink,
     ) {
         let swapped = self.pending.take_if(|pending| {
-            let apart_ms = open.entry.at_ms - pending.exit.at_ms;
+            let apart_ms = open.entry.at_ms.saturating_sub(pending.exit.at_ms);
             let limit_ms = i64::from(pending.uncertainty_ms) + i64::from(uncertainty_ms);
             pending.exit.terminal != open.entry.terminal && apart_ms <= limit_ms
         });
@@ -369,6 +377,9 @@ impl CardState {
             closed: exit.closed,
         });
         if !exit.closed {
+            if self.unstarted.len() >= UNSTARTED_MAX {
+                self.unstarted.remove(0);
+            }
             self.unstarted.push(UnstartedExit(exit.exit));
         }
     }
@@ -434,17 +445,43 @@ impl CardState {
             .position(|UnstartedExit(exit)| exit.tap == tap)
         {
             let UnstartedExit(exit) = self.unstarted.remove(place);
-            let fare = unstarted_charge(fares, &exit);
-            self.posted -= fare;
-            sink.price_unstarted(tap, fare);
-        } else if !sink.close_finished(tap) && !self.early_closes.contains(&tap) {
-            self.early_closes.push(tap);
+            self.price(fares, &exit, sink);
+        } else {
+            match sink.close_finished(tap) {
+                Finished::Priced => {}
+                Finished::Unpriced(exit) => self.price(fares, &exit, sink),
+                Finished::Unknown => self.close_early(tap, sink),
+            }
         }
     }
 
-    fn take_early_close(&mut self, tap: FactId) -> bool {
-        let place = self.early_closes.iter().position(|closed| *closed == tap);
-        place.map(|place| self.early_closes.swap_remove(place)).is_some()
+    /// A Close names an exit without entry: it costs what point 7 says.
+    fn price(&mut self, fares: &FareBook, exit: &Endpoint, sink: &mut impl Sink) {
+        let fare = unstarted_charge(fares, exit);
+        self.posted -= fare;
+        sink.price_unstarted(exit.tap, fare);
+    }
+
+    fn close_early(&mut self, tap: FactId, sink: &mut impl Sink) {
+        if self.early_closes.contains(&tap) {
+            return;
+        }
+        // While some are kept outside, all new ones go there, or one could stand in both places.
+        if self.early_closes.len() < EARLY_CLOSES_MAX && self.early_closes_beyond == 0 {
+            self.early_closes.push(tap);
+        } else if sink.keep_close(tap) {
+            self.early_closes_beyond += 1;
+        }
+    }
+
+    fn take_early_close(&mut self, tap: FactId, sink: &mut impl Sink) -> bool {
+        if let Some(place) = self.early_closes.iter().position(|closed| *closed == tap) {
+            self.early_closes.swap_remove(place);
+            return true;
+        }
+        let kept = self.early_closes_beyond > 0 && sink.take_close(tap);
+        self.early_closes_beyond -= u64::from(kept);
+        kept
     }
 }
 
@@ -465,5 +502,5 @@ fn unstarted_charge(fares: &FareBook, exit: &Endpoint) -> Money {
 
 /// A negative duration counts as 0 (point 3).
 fn elapsed_ms(from_ms: i64, to_ms: i64) -> i64 {
-    (to_ms - from_ms).max(0)
+    to_ms.saturating_sub(from_ms).max(0)
 }
