@@ -23,7 +23,6 @@ mod edit;
 mod error;
 mod ingest;
 mod journal;
-mod judge;
 mod open;
 mod schema;
 mod sites;
@@ -56,7 +55,7 @@ use sites::Sites;
 use writer::Writer;
 
 /// Most taps in one group commit.
-pub const GROUP_TAPS_MAX: usize = 64;
+pub const GROUP_TAPS_MAX: usize = sync_protocol::changeset::TAPS_MAX;
 
 /// One gate's database.
 pub struct Store {
@@ -86,7 +85,7 @@ pub struct Counters {
     pub ingested: u64,
     /// Runs with nothing new.
     pub duplicates: u64,
-    /// Runs that started beyond the head.
+    /// Runs that started beyond the head, or sites beyond the one they follow.
     pub gaps: u64,
     /// Runs refused: a wrong signature, an unknown node, malformed.
     pub refused_runs: u64,

@@ -14,12 +14,12 @@ use sync_protocol::changeset::{
 };
 use sync_protocol::codec::CodecError;
 use sync_protocol::digest::fact_hash;
-use sync_protocol::fact::{Fact, Tap};
-use sync_protocol::fare::{FareError, FareVersion};
+use sync_protocol::fact::Fact;
+use sync_protocol::fare::FareVersion;
 use sync_protocol::have::Range;
-use sync_protocol::id::{FactId, GateId, OrderKey, Seq, SiteId, TerminalCode};
-use sync_protocol::money::Money;
-use sync_protocol::rows::{self, RowChange};
+use sync_protocol::id::{FactId, OrderKey, Seq, SiteId};
+use sync_protocol::judge::{self, Writer, judge};
+use sync_protocol::rows::RowChange;
 
 use crate::ledger::{FactRow, SiteRecord};
 
@@ -115,9 +115,6 @@ pub enum RefusedReason {
     /// It is signed by the site's key and differs from what the same site wrote before: equivocation is proven.
     #[error("a second branch of the site's log, signed by its own key")]
     Fork,
-    /// A gate's site opened by the hub, or the other way round.
-    #[error("the node may not open a site of this role")]
-    Role,
 }
 
 /// A change that is stored and never folded.
@@ -140,36 +137,9 @@ pub enum QuarantineReason {
     /// The change's content is not one.
     #[error("the change cannot be read: {0}")]
     Content(#[from] CodecError),
-    /// A SiteOpen that is not a site's first change.
-    #[error("a site opens only with its first change")]
-    SiteOpen,
-    /// A gate stated what only the hub may state.
-    #[error("only the hub may state this")]
-    HubOnly,
-    /// The hub stated what only a gate can observe.
-    #[error("only a gate observes taps")]
-    GateOnly,
-    /// The hub's fact stands in the wrong one of its two sites.
-    #[error("the wrong site of the hub for this fact")]
-    WrongSite,
-    /// A tap at a terminal whose gate did not write the site.
-    #[error("a tap at terminal {0} in a site of another terminal")]
-    Terminal(TerminalCode),
-    /// A tap at a gate whose node did not write the site.
-    #[error("a tap at gate {} in a site of another gate", .0.0)]
-    Gate(GateId),
-    /// An amount no honest writer states.
-    #[error("the amount {0} is out of range")]
-    Amount(Money),
-    /// A damaged fare table.
+    /// Its writer had no right to it.
     #[error(transparent)]
-    Fare(#[from] FareError),
-    /// A row change that would do harm.
-    #[error(transparent)]
-    Row(#[from] rows::Refusal),
-    /// A row change in the site of settled states.
-    #[error("no row changes in the site of settled states")]
-    RowInSettled,
+    Judged(#[from] judge::Refusal),
 }
 
 /// Plans what these runs add. Runs of one site that follow each other may come in one call, in order.
@@ -226,7 +196,6 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
             .extend(&empty, None, self.trust)
             .and_then(|extension| Ok((extension, run.opening(self.trust)?)));
         match opened {
-            Ok((_, open)) if !may_open(&open) => self.refuse(RefusedReason::Role, run),
             Ok((extension, open)) => {
                 let record = SiteRecord::opened(&open);
                 self.sites.insert(run.site, DraftSite { record, from: empty });
@@ -354,21 +323,14 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
         change: &Change,
         content: Content,
     ) -> Result<(), QuarantineReason> {
+        let writer = Writer {
+            node: record.node,
+            role: record.role,
+        };
+        judge(writer, key.id, &content)?;
         match content {
-            Content::SiteOpen(_) if key.id.seq == Seq(1) && key.id.index == 0 => {}
-            Content::SiteOpen(_) => return Err(QuarantineReason::SiteOpen),
-            Content::Row(_) if record.role == SiteRole::Settled => {
-                return Err(QuarantineReason::RowInSettled);
-            }
-            Content::Row(row) => {
-                row.check()?;
-                self.plan.rows.push((key.id, row));
-            }
-            Content::Fact(fact) => {
-                judge_fact(record, &fact)?;
-                if record.role == SiteRole::Settled {
-                    return Ok(());
-                }
+            Content::Row(row) => self.plan.rows.push((key.id, row)),
+            Content::Fact(fact) if record.role != SiteRole::Settled => {
                 match &fact {
                     Fact::FareVersion(fare) => self.plan.fares.push(fare.clone()),
                     Fact::SiteClosed { site, last } => self.plan.closed.push((*site, *last)),
@@ -377,6 +339,7 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
                 let hash = fact_hash(&key, &change.content);
                 self.plan.facts.push(FactRow { key, fact, hash });
             }
+            Content::SiteOpen(_) | Content::Fact(_) => {}
         }
         Ok(())
     }
@@ -401,56 +364,5 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
             })
             .collect();
         self.plan
-    }
-}
-
-/// Gates write gates' sites, the hub its own.
-fn may_open(open: &SiteOpen) -> bool {
-    matches!(open.role, SiteRole::Gate(_)) != open.node.is_hub()
-}
-
-/// Whether a fact's writer had the right to state it.
-fn judge_fact(record: &SiteRecord, fact: &Fact) -> Result<(), QuarantineReason> {
-    let derived = matches!(
-        fact,
-        Fact::CardSettled(_) | Fact::SettledUpTo { .. } | Fact::Checkpoint { .. }
-    );
-    match (record.role, fact) {
-        (SiteRole::Gate(terminal), Fact::Tap(tap)) => judge_tap(record, terminal, tap),
-        (SiteRole::Gate(_), _) => Err(QuarantineReason::HubOnly),
-        (_, Fact::Tap(_)) => Err(QuarantineReason::GateOnly),
-        (SiteRole::Settled, _) if !derived => Err(QuarantineReason::WrongSite),
-        (SiteRole::Decisions, _) if derived => Err(QuarantineReason::WrongSite),
-        _ => judge_amounts(fact),
-    }
-}
-
-fn judge_tap(record: &SiteRecord, terminal: TerminalCode, tap: &Tap) -> Result<(), QuarantineReason> {
-    if tap.terminal != terminal {
-        return Err(QuarantineReason::Terminal(tap.terminal));
-    }
-    if tap.gate.node() != record.node {
-        return Err(QuarantineReason::Gate(tap.gate));
-    }
-    let hostile = [Some(tap.hold), tap.quoted]
-        .into_iter()
-        .flatten()
-        .find(|amount| !amount.is_price());
-    hostile.map_or(Ok(()), |amount| Err(QuarantineReason::Amount(amount)))
-}
-
-fn judge_amounts(fact: &Fact) -> Result<(), QuarantineReason> {
-    let (amount, fits) = match fact {
-        Fact::TopUp { amount, .. } | Fact::Refund { amount, .. } | Fact::WriteOff { amount, .. } => {
-            (*amount, amount.is_price())
-        }
-        Fact::Adjust { amount, .. } => (*amount, amount.is_amount()),
-        Fact::FareVersion(fare) => return Ok(fare.check()?),
-        _ => return Ok(()),
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(QuarantineReason::Amount(amount))
     }
 }

@@ -15,8 +15,10 @@ use crate::id::{FactId, NodeId, OrderKey, Seq, SiteId, TerminalCode};
 use crate::rows::RowChange;
 use crate::time::Stamp;
 
-/// Most facts in one changeset: a group commit, or 64 cards settled with their `SettledUpTo`.
-pub const FACTS_MAX: usize = 65;
+/// Most taps in one changeset of a gate (a group commit), and so most cards that have to settle together.
+pub const TAPS_MAX: usize = 64;
+/// Most facts in one changeset: 64 cards settled with their `SettledUpTo`.
+pub const FACTS_MAX: usize = TAPS_MAX + 1;
 /// Most row changes in one changeset.
 pub const ROWS_MAX: usize = 256;
 /// Most bytes of one changeset's body.
@@ -166,6 +168,12 @@ impl SiteOpen {
     #[must_use]
     pub fn site(&self) -> SiteId {
         SiteId::derive(&self.public_key.0, &self.random)
+    }
+
+    /// Gates write gates' sites, the hub its own, whatever a certificate says.
+    #[must_use]
+    pub fn role_fits_node(&self) -> bool {
+        matches!(self.role, SiteRole::Gate(_)) != self.node.is_hub()
     }
 }
 
@@ -402,7 +410,7 @@ pub enum RunError {
     /// The first changeset does not open the site it claims.
     #[error("the first changeset does not open the site")]
     SiteOpen,
-    /// The certificate does not admit the node.
+    /// The certificate does not admit the node, or the node may not open a site of this role.
     #[error("the node is not admitted")]
     NotAdmitted,
 }
@@ -467,7 +475,8 @@ impl Run {
         if open.site() != self.site {
             return Err(RunError::SiteOpen);
         }
-        if open.certificate.len() > CERTIFICATE_BYTES_MAX || !trust.admits(&open) {
+        let implausible = open.certificate.len() > CERTIFICATE_BYTES_MAX || !open.role_fits_node();
+        if implausible || !trust.admits(&open) {
             return Err(RunError::NotAdmitted);
         }
         Ok(open)

@@ -3,6 +3,7 @@
 //!
 //! From a card at the reader to a fact: [`decide`].
 //! From facts to money: [`fact`] → [`journey`] (the fold) → [`ledger`] (postings).
+//! From what is verified to what is believed: [`judge`].
 //! From a writer to its peers: [`changeset`] (numbered, chained, signed) → [`have`] (who holds what) → [`wire`]
 //! (frames) → [`peer`] (who says what when).
 
@@ -16,6 +17,7 @@ pub mod fare;
 pub mod have;
 pub mod id;
 pub mod journey;
+pub mod judge;
 pub mod knowledge;
 pub mod ledger;
 pub mod money;

@@ -9,12 +9,12 @@ use sync_protocol::fact::{CardSettled, Fact, OrderedFact};
 use sync_protocol::fare::{FareBook, FareVersion};
 use sync_protocol::id::{CardId, OrderKey, Seq, SiteId, TerminalCode};
 use sync_protocol::journey::history::CardHistory;
+use sync_protocol::judge::{Writer, judge};
 use sync_protocol::money::Money;
 use sync_protocol::rows::{self, RowChange, Schema};
 
 use super::cards::{self, FiledTap};
 use super::error::Fault;
-use super::judge::{Refusal, judge};
 use super::sites::{Site, Sites, integer};
 use super::sql;
 
@@ -22,6 +22,9 @@ use super::sql;
 const COMPARED_FACTS_MAX: u64 = 512;
 /// Stands for a whole changeset in the quarantine.
 const WHOLE: i64 = -1;
+
+/// Why a change is not applied, in words.
+pub(super) type Refusal = String;
 
 /// What the memory learns after the commit.
 #[derive(Debug, Default)]
@@ -77,11 +80,10 @@ impl Applier<'_> {
         let mut merged = Vec::new();
         for (index, change) in body.changes.iter().enumerate() {
             self.effects.changes += 1;
-            let opening = (seq, index) == (Seq(1), 0);
             let key = body.order_key(site.id, seq, index);
             match change.read() {
-                Ok(Some(content)) => match judge(site, opening, &content) {
-                    Err(reason) => self.quarantine(site, seq, index as i64, &reason)?,
+                Ok(Some(content)) => match judge(writer(site), key.id, &content) {
+                    Err(reason) => self.quarantine(site, seq, index as i64, &reason.to_string())?,
                     Ok(()) => match content {
                         Content::Row(row) => self.sort_row(site, seq, index, row, refused, &mut merged)?,
                         Content::Fact(fact) => self.fact(site, &key, change, fact)?,
@@ -109,8 +111,8 @@ impl Applier<'_> {
                 return Ok(true);
             }
         };
-        if let Err(reason) = judge(site, false, &content) {
-            self.quarantine(site, seq, i64::from(index), &reason)?;
+        if let Err(reason) = judge(writer(site), key.id, &content) {
+            self.quarantine(site, seq, i64::from(index), &reason.to_string())?;
             return Ok(true);
         }
         match content {
@@ -281,6 +283,13 @@ impl Applier<'_> {
         let mut statement = self.transaction.prepare_cached(sql::QUARANTINE_INSERT)?;
         statement.execute(params![site.ordinal, integer(seq), index, reason])?;
         Ok(())
+    }
+}
+
+fn writer(site: &Site) -> Writer {
+    Writer {
+        node: site.node,
+        role: site.role,
     }
 }
 

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rusqlite::{Transaction, TransactionBehavior};
-use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, SiteRole, Trust};
+use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, Trust};
 use sync_protocol::have::SiteHave;
 use sync_protocol::id::{Seq, SiteId};
 use sync_protocol::time::Stamp;
 
-use super::apply::{Applier, Effects, Failure};
+use super::apply::{Applier, Effects, Failure, Refusal};
 use super::error::{Fault, IngestError};
-use super::judge::Refusal;
 use super::sites::{Ordinal, Site, seq};
 use super::writer::insert_body;
 use super::{Store, StoreError, sql};
@@ -91,8 +90,7 @@ impl Store {
         let result = self.extension(run, trust);
         match &result {
             Err(IngestError::Run(RunError::Duplicate)) => self.counters.duplicates += 1,
-            Err(IngestError::Run(RunError::Gap { .. })) => self.counters.gaps += 1,
-            Err(_) => self.counters.refused_runs += 1,
+            Err(IngestError::Run(RunError::Gap { .. })) => self.counters.gaps += 1,Err(_) => self.counters.refused_runs += 1,
             Ok(_) => {}
         }
         result
@@ -109,9 +107,6 @@ impl Store {
             Some(_) => None,
             None => Some(run.opening(trust)?),
         };
-        if open.as_ref().is_some_and(|open| !is_plausible(open)) {
-            return Err(RunError::NotAdmitted.into());
-        }
         Ok(Verified {
             run: run.clone(),
             skipped: extension.skipped,
@@ -331,11 +326,6 @@ pub struct Quarantined {
     pub change: Option<u16>,
     /// Why.
     pub reason: String,
-}
-
-/// Whether node and role go together, whatever a certificate says.
-fn is_plausible(open: &SiteOpen) -> bool {
-    open.node.is_hub() != matches!(open.role, SiteRole::Gate(_))
 }
 
 fn new_site(verified: &Verified, ordinal: Ordinal) -> Site {

@@ -329,6 +329,19 @@ fn older_settled_states_and_damaged_fares_leave_things_as_they_are() {
 }
 
 #[test]
+fn taps_beyond_a_group_commit_are_put_aside_as_at_the_hub() {
+    let (mut town, mut hub) = (Town::new(), Hub::new());
+    let mut store = town.stocked_gate(1, "A", &mut hub);
+    let mut neighbour = town.stocked_gate(7, "A", &mut hub);
+    let tap = neighbour.tap(&entry(1, T0), 0).unwrap().decided.decision.tap;
+    let mut pen = Pen::new(NodeId(7), SiteRole::Gate(terminal("A")), 7, 9);
+    pen.facts(T0, vec![Fact::Tap(tap); 64]);
+    pen.facts(T0, vec![Fact::Tap(tap); 66]);
+    let ingested = store.ingest(&pen.whole(), &town.trust).unwrap();
+    assert_eq!((ingested.changes, ingested.quarantined), (131, 2));
+}
+
+#[test]
 fn a_gate_that_holds_all_facts_checks_the_hubs_fold() {
     let (mut town, mut hub) = (Town::new(), Hub::new());
     let mut store = town.stocked_gate(1, "A", &mut hub);

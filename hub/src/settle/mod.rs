@@ -15,7 +15,7 @@ mod stated;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_protocol::changeset::{BODY_BYTES_MAX, Change, Content};
+use sync_protocol::changeset::{Change, Content, TAPS_MAX};
 use sync_protocol::fact::{CardSettled, Fact};
 use sync_protocol::fare::{FareBook, FareVersion};
 use sync_protocol::id::{CardId, FactId, Seq, SiteId};
@@ -25,12 +25,12 @@ use crate::ledger::{Arrival, FactRow, JournalEntry};
 use crate::outbox::{Event, Transition};
 use card::Desk;
 
-/// Most cards settled in one published changeset.
-pub const CARDS_MAX: usize = 64;
+/// Most cards settled in one published changeset: those of the largest changeset of a gate.
+pub const CARDS_MAX: usize = TAPS_MAX;
+/// Most facts settled in one cut, beyond its first changeset: bounds the work on one card.
+pub const FACTS_MAX: usize = 4_096;
 /// Most sites whose coverage advances in one cut.
 pub const SITES_MAX: usize = 1_024;
-/// Most bytes of settled states in one published changeset.
-const STATES_BYTES_MAX: usize = BODY_BYTES_MAX - (64 << 10);
 
 /// What settle reads. Only what is settled: facts that are stored but not covered yet come as [`Arrival`]s.
 pub trait Cards {
@@ -117,8 +117,8 @@ pub struct Covered {
 
 impl Cut {
     /// What gates are told, as changesets of the settled site, in order. The covering one comes last and holds the
-    /// states of all cards it covers, unless they are too many or too large for one changeset: then the rest goes
-    /// before it, and what a gate shows of those cards counts their new taps twice until the next changeset.
+    /// states of all cards it covers: no changeset that is settled concerns more than [`CARDS_MAX`]
+    /// ([`sync_protocol::judge`]), and so many states always fit.
     #[must_use]
     pub fn changesets(&self) -> Vec<Vec<Change>> {
         let mut changesets = pack(&self.repriced);
@@ -138,29 +138,15 @@ impl Cut {
     }
 }
 
-/// States, as few to a changeset as the limits ask. One state larger than a changeset cannot be told and is left out;
-/// only forged exits by the thousand make one.
+/// States, [`CARDS_MAX`] to a changeset. They fit, because a state is bounded
+/// ([`sync_protocol::journey::UNSTARTED_MAX`]); the test below builds the largest.
 fn pack(states: &[CardSettled]) -> Vec<Vec<Change>> {
-    let mut packed: Vec<Vec<Change>> = Vec::new();
-    let mut bytes = 0;
-    for state in states {
-        let change = Change::new(&Content::Fact(Fact::CardSettled(Box::new(state.clone()))));
-        let size = change.content.len() + 8;
-        if size > STATES_BYTES_MAX {
-            continue;
-        }
-        match packed.last_mut() {
-            Some(last) if last.len() < CARDS_MAX && bytes + size <= STATES_BYTES_MAX => {
-                last.push(change);
-                bytes += size;
-            }
-            _ => {
-                packed.push(vec![change]);
-                bytes = size;
-            }
-        }
-    }
-    packed
+    let change =
+        |state: &CardSettled| Change::new(&Content::Fact(Fact::CardSettled(Box::new(state.clone()))));
+    states
+        .chunks(CARDS_MAX)
+        .map(|some| some.iter().map(change).collect())
+        .collect()
 }
 
 /// Plans the settling of changesets, given in the order of their arrival. Those of one site have to follow what is
@@ -203,6 +189,8 @@ struct Group<'a> {
     /// Per card, its new facts.
     cards: BTreeMap<CardId, Vec<&'a FactRow>>,
     fares: Vec<&'a FareVersion>,
+    /// How many facts they hold.
+    facts: usize,
     /// Whether a fare version is among them: it holds for the whole cut, so it is a cut of its own.
     prices: bool,
 }
@@ -212,7 +200,10 @@ impl<'a> Group<'a> {
         if self.sites.is_empty() {
             return true;
         }
-        if has_fares(arrival) || (self.sites.len() >= SITES_MAX && !self.sites.contains_key(&arrival.site)) {
+        if has_fares(arrival)
+            || self.facts + arrival.facts.len() > FACTS_MAX
+            || (self.sites.len() >= SITES_MAX && !self.sites.contains_key(&arrival.site))
+        {
             return false;
         }
         let new: BTreeSet<CardId> = arrival
@@ -226,6 +217,7 @@ impl<'a> Group<'a> {
 
     fn add(&mut self, arrival: &'a Arrival) {
         self.sites.insert(arrival.site, arrival.seq);
+        self.facts += arrival.facts.len();
         self.prices |= has_fares(arrival);
         for row in &arrival.facts {
             if let Some(card) = row.fact.card() {
@@ -332,5 +324,86 @@ impl<C: Cards> Draft<'_, C> {
                 Ok(place.insert(Desk::new(settled.unwrap_or_else(|| card::unknown(card)))))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_protocol::changeset::Body;
+    use sync_protocol::fact::CardStatus;
+    use sync_protocol::id::{OrderKey, TerminalCode};
+    use sync_protocol::journey::{
+        CardState, EARLY_CLOSES_MAX, Endpoint, LastExit, LastTap, OpenJourney, PendingExit, UNSTARTED_MAX,
+        UnstartedExit,
+    };
+    use sync_protocol::money::Money;
+    use sync_protocol::time::{Stamp, WALL_MS_MAX};
+
+    use super::*;
+
+    /// A state in which every number is as long as it gets.
+    fn largest() -> CardSettled {
+        let tap = FactId {
+            site: SiteId([255; 16]),
+            seq: Seq(u64::MAX),
+            index: u16::MAX,
+        };
+        let terminal: TerminalCode = "ZZZ".parse().unwrap();
+        let at_ms = WALL_MS_MAX;
+        let endpoint = Endpoint { tap, terminal, at_ms };
+        let money = Money::hundredths(i64::MIN);
+        let counter = u32::MAX;
+        CardSettled {
+            card: "CARD0123456789012345".parse().unwrap(),
+            revision: u64::MAX,
+            state: CardState {
+                posted: money,
+                status: CardStatus::Closed,
+                status_version: u64::MAX,
+                open: Some(OpenJourney {
+                    entry: endpoint,
+                    hold: money,
+                    closed: true,
+                }),
+                last_exit: Some(LastExit { terminal, at_ms }),
+                last_tap: LastTap::Exit,
+                pending: Some(PendingExit {
+                    exit: endpoint,
+                    uncertainty_ms: u32::MAX,
+                    quoted: Some(money),
+                    closed: true,
+                }),
+                unstarted: vec![UnstartedExit(endpoint); UNSTARTED_MAX],
+                early_closes: vec![tap; EARLY_CLOSES_MAX],
+                early_closes_beyond: u64::MAX,
+                order: OrderKey {
+                    at: Stamp { ms: at_ms, counter },
+                    id: tap,
+                },
+            },
+            facts: u64::MAX,
+            facts_hash: u128::MAX,
+        }
+    }
+
+    #[test]
+    fn the_largest_states_of_a_cut_fit_one_changeset_with_what_they_cover() {
+        let covered = Covered {
+            site: SiteId([255; 16]),
+            from: Seq::NONE,
+            to: Seq(u64::MAX),
+        };
+        let cut = Cut {
+            covered: vec![covered; SITES_MAX],
+            states: vec![largest(); CARDS_MAX],
+            ..Cut::default()
+        };
+        let mut changesets = cut.changesets();
+        assert_eq!(changesets.len(), 1);
+        let body = Body {
+            at: Stamp::default(),
+            changes: changesets.remove(0),
+        };
+        body.encode().unwrap();
     }
 }

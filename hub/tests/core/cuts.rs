@@ -62,14 +62,40 @@ fn a_full_changeset_is_one_cut() {
 }
 
 #[test]
-fn more_cards_than_a_changeset_holds_are_published_before_they_are_covered() {
+fn more_taps_than_settle_together_are_not_believed() {
     let sites = sites(&[(0, (0..66).collect())]);
     let mut ledger = ledger();
     ledger.ingest(&[sites[0].log()], &Roster).unwrap();
+    assert_eq!(
+        ledger.counters().quarantined,
+        2,
+        "no honest gate commits 66 taps at once"
+    );
     let Ok(plan) = plan_settle(&ledger, &ledger.waiting(100));
     let cut = plan.cuts.last().unwrap();
     let sizes: Vec<usize> = cut.changesets().iter().map(Vec::len).collect();
-    assert_eq!(sizes, [64, 3], "64 states, then two with what is covered");
+    assert_eq!(sizes, [65], "64 states with what is covered, applied as one");
+}
+
+#[test]
+fn a_card_with_thousands_of_exits_without_entry_is_still_published() {
+    let mut gate = Site::gate(1, "A");
+    for changeset in 0..125 {
+        let exits = (0..48).map(|place| (minutes(6 * (48 * changeset + place)), exit(card(1), "A", 1)));
+        gate.state(exits.collect());
+    }
+    let mut ledger = ledger();
+    ledger.ingest(&[gate.log()], &Roster).unwrap();
+    let mut listener = Listener::default();
+    while ledger.waiting_count() > 0 {
+        for run in ledger.settle(20, minutes(0), &HUB_KEY).unwrap() {
+            listener.hear(&run, std::slice::from_ref(&gate));
+        }
+    }
+    ledger.audit().unwrap();
+    let (_, settled) = (listener.card_rows(), ledger.card_state(card(1)).unwrap());
+    assert_eq!(listener.card_rows(), ledger.card_rows().collect::<Vec<_>>());
+    assert_eq!(settled.facts, 6_000);
 }
 
 #[test]

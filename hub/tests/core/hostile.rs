@@ -7,6 +7,7 @@ use sync_protocol::changeset::{Change, Content, PublicKey, Run, RunError, Signat
 use sync_protocol::fact::{Direction, Fact, Tap};
 use sync_protocol::have::Range;
 use sync_protocol::id::{Seq, SiteId};
+use sync_protocol::judge::Refusal;
 use sync_protocol::money::Money;
 use sync_protocol::rows::{RowChange, VERSION_MAX, Value, key};
 
@@ -21,7 +22,7 @@ fn refusal(run: Run) -> RefusedReason {
 }
 
 /// What facts of one changeset of a gate at A are quarantined for; the head moves all the same.
-fn quarantine(mut site: Site, facts: Vec<Fact>) -> Vec<QuarantineReason> {
+fn quarantine(mut site: Site, facts: Vec<Fact>) -> Vec<Refusal> {
     let count = facts.len();
     site.state(facts.into_iter().map(|fact| (minutes(0), fact)).collect());
     let mut ledger = ledger();
@@ -29,7 +30,10 @@ fn quarantine(mut site: Site, facts: Vec<Fact>) -> Vec<QuarantineReason> {
     let reasons: Vec<_> = ledger
         .quarantined()
         .iter()
-        .map(|kept| kept.reason.clone())
+        .map(|kept| match &kept.reason {
+            QuarantineReason::Judged(refusal) => refusal.clone(),
+            other => panic!("{other}"),
+        })
         .collect();
     assert_eq!(ledger.have().head(site.id()).seq, Seq(2));
     assert_eq!(ledger.counters().facts as usize, count - reasons.len());
@@ -73,13 +77,13 @@ fn strangers_and_false_openings_are_refused() {
     assert_eq!(refusal(empty), RunError::Malformed.into());
     assert_eq!(
         refusal(Site::new(1, SiteRole::Decisions).log()),
-        RefusedReason::Role
+        RunError::NotAdmitted.into()
     );
     assert_eq!(
         refusal(Site::new(1, SiteRole::Settled).log()),
-        RefusedReason::Role
+        RunError::NotAdmitted.into()
     );
-    assert_eq!(refusal(Site::gate(0, "A").log()), RefusedReason::Role);
+    assert_eq!(refusal(Site::gate(0, "A").log()), RunError::NotAdmitted.into());
 }
 
 #[test]
@@ -156,10 +160,10 @@ fn gates_state_taps_of_their_own_only() {
         ],
     );
     let expected = [
-        QuarantineReason::Terminal(terminal("B")),
-        QuarantineReason::Gate(other_gate.gate),
-        QuarantineReason::HubOnly,
-        QuarantineReason::HubOnly,
+        Refusal::Terminal(terminal("B")),
+        Refusal::Gate(other_gate.gate),
+        Refusal::HubOnly,
+        Refusal::HubOnly,
     ];
     assert_eq!(reasons, expected);
 }
@@ -180,10 +184,7 @@ fn hostile_amounts_are_never_folded() {
         })
     });
     let reasons = quarantine(Site::gate(1, "A"), holds.into_iter().chain(quoted).collect());
-    let expected = [amounts, amounts]
-        .concat()
-        .into_iter()
-        .map(QuarantineReason::Amount);
+    let expected = [amounts, amounts].concat().into_iter().map(Refusal::Amount);
     assert_eq!(reasons, expected.collect::<Vec<_>>());
 
     let hub = Site::new(0, SiteRole::Decisions);
@@ -193,7 +194,7 @@ fn hostile_amounts_are_never_folded() {
         reference: "r".into(),
     };
     let reasons = quarantine(hub, amounts.map(credit).to_vec());
-    assert_eq!(reasons, amounts.map(QuarantineReason::Amount));
+    assert_eq!(reasons, amounts.map(Refusal::Amount));
 }
 
 #[test]
@@ -202,12 +203,12 @@ fn the_hub_s_sites_keep_to_their_own_facts() {
         Site::new(0, SiteRole::Decisions),
         vec![entry(card(1), "A", 1), Fact::SettledUpTo { covered: vec![] }],
     );
-    assert_eq!(reasons, [QuarantineReason::GateOnly, QuarantineReason::WrongSite]);
+    assert_eq!(reasons, [Refusal::GateOnly, Refusal::WrongSite]);
     let mut settled = Site::new(0, SiteRole::Settled);
     settled.state(vec![(0, Fact::CardIssued { card: card(1) })]);
     let mut ledger = ledger();
     ledger.ingest(&[settled.log()], &Roster).unwrap();
-    assert_eq!(ledger.quarantined()[0].reason, QuarantineReason::WrongSite);
+    assert_eq!(ledger.quarantined()[0].reason, Refusal::WrongSite.into());
     assert_eq!(ledger.waiting_count(), 0, "settled states are not settled again");
 }
 
@@ -220,7 +221,7 @@ fn a_damaged_fare_version_is_quarantined() {
         Site::new(0, SiteRole::Decisions),
         vec![Fact::FareVersion(damaged)],
     );
-    assert!(matches!(reasons.as_slice(), [QuarantineReason::Fare(_)]));
+    assert!(matches!(reasons.as_slice(), [Refusal::Fare(_)]));
 }
 
 #[test]
@@ -253,7 +254,7 @@ fn what_cannot_be_read_is_stored_and_passed_on() {
             .collect::<Vec<_>>()[..],
         [
             QuarantineReason::Content(_),
-            QuarantineReason::SiteOpen,
+            QuarantineReason::Judged(Refusal::SiteOpen),
             QuarantineReason::Body(_)
         ]
     ));
@@ -291,12 +292,64 @@ fn row_changes_that_would_do_harm_are_quarantined() {
     assert!(matches!(
         ledger.quarantined(),
         [hub::ingest::Quarantined {
-            reason: QuarantineReason::Row(_),
+            reason: QuarantineReason::Judged(Refusal::Row(_)),
             ..
         }]
     ));
     let merged = ledger.rows().row("gates", &row.key).unwrap();
     assert_eq!(merged.value("status"), Some(&row.value));
+}
+
+#[test]
+fn a_denial_in_another_node_s_name_is_quarantined_as_at_a_gate() {
+    let denial = |declared_by: i64, written_by: i64| RowChange {
+        table: "deny_list".into(),
+        key: key::pack(&[
+            Value::Text("CARD0001".into()),
+            Value::Integer(declared_by),
+            Value::Integer(written_by),
+        ])
+        .unwrap(),
+        column: "denial".into(),
+        value: Value::Integer(1),
+        col_version: 1,
+        causal_length: 1,
+        seq: 0,
+    };
+    let rows = [denial(1, 1), denial(2, 2), denial(2, 1), denial(1, 0)];
+    let changes = rows.clone().map(|row| Change::new(&Content::Row(row))).to_vec();
+    let mut gate = Site::gate(1, "A");
+    gate.write(0, changes.clone());
+    let mut ledger = ledger();
+    ledger.ingest(&[gate.log()], &Roster).unwrap();
+    assert_eq!(ledger.counters().quarantined, 3);
+    assert_eq!(
+        ledger.rows().live_rows("deny_list").count(),
+        1,
+        "its own denial only"
+    );
+    let mut hub = Site::new(0, SiteRole::Decisions);
+    hub.write(0, changes);
+    ledger.ingest(&[hub.log()], &Roster).unwrap();
+    assert_eq!(
+        ledger.rows().live_rows("deny_list").count(),
+        4,
+        "the hub lifts and passes on"
+    );
+}
+
+#[test]
+fn status_versions_count_from_one() {
+    let status = |version| Fact::CardStatus {
+        card: card(1),
+        version,
+        status: sync_protocol::fact::CardStatus::Blocked,
+    };
+    let reasons = quarantine(
+        Site::new(0, SiteRole::Decisions),
+        vec![status(0), status(1), status(u64::MAX)],
+    );
+    assert_eq!(reasons, [Refusal::Version(0), Refusal::Version(u64::MAX)]);
 }
 
 #[test]
