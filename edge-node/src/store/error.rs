@@ -141,6 +141,9 @@ pub enum IngestError {
     /// The log moved on another branch since the run was verified.
     #[error("the log moved on another branch since the run was verified")]
     Forked,
+    /// The hub's new site of settled states came before the end of the one it follows: to be offered again later.
+    #[error("the site follows another one that is not held up to there yet")]
+    Predecessor,
     /// The database failed; the run can be offered again.
     #[error(transparent)]
     Store(#[from] StoreError),

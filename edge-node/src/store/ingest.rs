@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rusqlite::{Transaction, TransactionBehavior};
-use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, Trust};
+use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, SiteRole, Trust};
 use sync_protocol::have::SiteHave;
 use sync_protocol::id::{Seq, SiteId};
 use sync_protocol::time::Stamp;
@@ -90,7 +90,8 @@ impl Store {
         let result = self.extension(run, trust);
         match &result {
             Err(IngestError::Run(RunError::Duplicate)) => self.counters.duplicates += 1,
-            Err(IngestError::Run(RunError::Gap { .. })) => self.counters.gaps += 1,Err(_) => self.counters.refused_runs += 1,
+            Err(IngestError::Run(RunError::Gap { .. }) | IngestError::Predecessor) => self.counters.gaps += 1,
+            Err(_) => self.counters.refused_runs += 1,
             Ok(_) => {}
         }
         result
@@ -107,12 +108,24 @@ impl Store {
             Some(_) => None,
             None => Some(run.opening(trust)?),
         };
+        if open.as_ref().is_some_and(|open| self.comes_too_soon(open)) {
+            return Err(IngestError::Predecessor);
+        }
         Ok(Verified {
             run: run.clone(),
             skipped: extension.skipped,
             heads: extension.heads,
             open,
         })
+    }
+
+    /// Whether a site of settled states opens before the one it follows is held up to where it follows it. What it
+    /// covers rests on states published there: without them a covered tap would be in no state.
+    fn comes_too_soon(&self, open: &SiteOpen) -> bool {
+        let Some((previous, head)) = open.previous else {
+            return false;
+        };
+        open.role == SiteRole::Settled && self.sites.have().head(previous).seq < head.seq
     }
 
     /// Appends and applies the next changesets of a verified run in one transaction: at least one, and more while

@@ -329,6 +329,34 @@ fn older_settled_states_and_damaged_fares_leave_things_as_they_are() {
 }
 
 #[test]
+fn a_settled_site_is_taken_only_after_the_one_it_follows() {
+    let (mut town, mut hub) = (Town::new(), Hub::new());
+    let mut store = town.stocked_gate(1, "A", &mut hub);
+    let run = store.tap(&entry(1, T0), 0).unwrap().run;
+    hub.read(&run);
+    let held = store.card(card(1)).unwrap().view.held;
+    assert_eq!(held, Money::rupiah(12_000));
+
+    // The old settler published the card; the new one only covers what came after, and is heard first.
+    let old = hub.settle(T0, vec![(store.site(), Seq(1))]);
+    let mut new = hub.settled.following(NodeId::HUB, SiteRole::Settled, 100, 3);
+    let covered = vec![(store.site(), Seq(2))];
+    let new = new.facts(T0, [Fact::SettledUpTo { covered }]);
+    assert!(matches!(
+        store.ingest(&new, &town.trust),
+        Err(IngestError::Predecessor)
+    ));
+    assert_eq!(
+        store.card(card(1)).unwrap().view.held,
+        held,
+        "the tap is in no state yet"
+    );
+    store.ingest(&old, &town.trust).unwrap();
+    store.ingest(&new, &town.trust).unwrap();
+    assert_eq!(store.card(card(1)).unwrap().view.held, held);
+}
+
+#[test]
 fn taps_beyond_a_group_commit_are_put_aside_as_at_the_hub() {
     let (mut town, mut hub) = (Town::new(), Hub::new());
     let mut store = town.stocked_gate(1, "A", &mut hub);

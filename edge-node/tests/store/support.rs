@@ -86,6 +86,14 @@ impl Pen {
         }
     }
 
+    /// A second site of the same writer, which follows what was written so far.
+    pub(crate) fn following(&self, node: NodeId, role: SiteRole, secret: u8, random: u8) -> Pen {
+        let mut pen = Pen::new(node, role, secret, random);
+        let open = pen.open.as_mut().unwrap();
+        open.previous = Some((self.site, self.head));
+        pen
+    }
+
     pub(crate) fn facts(&mut self, at_ms: i64, facts: impl IntoIterator<Item = Fact>) -> Run {
         self.changes(
             at_ms,

@@ -206,7 +206,7 @@ impl Shell for GateNode {
                 let refusal = match error {
                     IngestError::Run(error) => Refusal::Run(error),
                     IngestError::OwnSite => Refusal::Unwanted,
-                    IngestError::Forked | IngestError::Store(_) => Refusal::NotNow,
+                    IngestError::Predecessor | IngestError::Forked | IngestError::Store(_) => Refusal::NotNow,
                 };
                 Err((refusal, self.store.have().get(run.site).copied()))
             }
