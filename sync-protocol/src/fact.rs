@@ -244,6 +244,8 @@ pub struct CardSettled {
     pub revision: u64,
     /// The complete resumable fold state.
     pub state: CardState,
+    /// The highest fare version that priced it; 0 before any. Whoever knows another one cannot compare its own fold.
+    pub fare_version: u32,
     /// How many facts it covers.
     pub facts: u64,
     /// Sum of the covered facts' hashes ([`crate::digest::fact_hash`]), modulo 2^128.

@@ -362,6 +362,12 @@ impl FareBook {
             .map(Arc::as_ref)
     }
 
+    /// The highest version number; 0 when there is none. The hub numbers without gaps, so it names the whole set.
+    #[must_use]
+    pub fn newest(&self) -> u32 {
+        self.tables.first().map_or(0, |table| table.fact.version)
+    }
+
     /// All versions, highest first.
     pub fn iter(&self) -> impl Iterator<Item = &FareTable> {
         self.tables.iter().map(Arc::as_ref)

@@ -238,9 +238,12 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// A gate that holds exactly the facts a settled state covers folds them itself; another result is a
-    /// divergence of severity 1. A damaged or unreadable fact is no reason to stop.
+    /// A gate that holds exactly the facts a settled state covers, and the fares that priced it, folds them itself;
+    /// another result is a divergence of severity 1.
     fn compare(&mut self, settled: &CardSettled) -> Result<(), Fault> {
+        if settled.fare_version != self.fares.newest() {
+            return Ok(());
+        }
         let held = cards::facts_held_count(self.transaction, settled.card)?;
         if held != settled.facts || held > COMPARED_FACTS_MAX {
             return Ok(());
@@ -253,15 +256,6 @@ impl Applier<'_> {
             }
             let (key, fact, content) = cards::read_fact(self.transaction, self.sites, ordinal, seq, change)?;
             hash = hash.wrapping_add(fact_hash(&key, &content));
-            if let Fact::Tap(tap) = &fact
-                && tap.fare_version > 0
-                && !self
-                    .fares
-                    .iter()
-                    .any(|table| table.fact().version == tap.fare_version)
-            {
-                return Ok(()); // priced by a table that is still on its way here
-            }
             history.insert(self.fares, OrderedFact { key, fact });
         }
         if hash == settled.facts_hash {

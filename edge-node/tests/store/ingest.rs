@@ -5,6 +5,7 @@ use edge_node::store::{IngestError, SLICE_CHANGES, Store};
 use sync_protocol::changeset::{Change, Content, RunError, Signature, SiteRole};
 use sync_protocol::decide::Mode;
 use sync_protocol::fact::{CardStatus, Fact, Reason};
+use sync_protocol::fare::{FareVersion, OrphanPolicy};
 use sync_protocol::have::Range;
 use sync_protocol::id::{GateId, NodeId, Seq, SiteId};
 use sync_protocol::money::Money;
@@ -394,6 +395,43 @@ fn a_gate_that_holds_all_facts_checks_the_hubs_fold() {
     let run = hub.settled.facts(T0 + 2 * HOUR_MS, [Fact::CardSettled(settled)]);
     store.ingest(&run, &town.trust).unwrap();
     assert_eq!((store.counters().compared, store.counters().divergences), (5, 1));
+}
+
+#[test]
+fn a_state_priced_by_fares_still_on_their_way_is_no_divergence() {
+    let (mut town, mut hub) = (Town::new(), Hub::new());
+    let mut store = town.stocked_gate(1, "A", &mut hub);
+    let mut neighbour = town.stocked_gate(2, "B", &mut hub);
+    let taps = [
+        store.tap(&entry(1, T0), 0).unwrap().run,
+        neighbour.tap(&exit(1, T0 + HOUR_MS), 0).unwrap().run,
+    ];
+    taps.iter().for_each(|run| hub.read(run));
+    store.ingest(&taps[1], &town.trust).unwrap();
+    // Cheaper from before the journey on, by an operator's override.
+    let cheaper = FareVersion::new(
+        2,
+        T0 - MINUTE_MS,
+        OrphanPolicy::Release,
+        [(terminal("A"), terminal("B"), Money::rupiah(1_000))],
+    );
+    let fares = hub.state(T0, [Fact::FareVersion(cheaper.unwrap())]);
+    let covered = taps.iter().map(|run| (run.site, run.last())).collect();
+    let settled = hub.settle(T0 + 2 * HOUR_MS, covered);
+    let before = store.counters().compared;
+    store.ingest(&settled, &town.trust).unwrap();
+    assert_eq!(
+        (store.counters().compared, store.counters().divergences),
+        (before, 0)
+    );
+    store.ingest(&fares, &town.trust).unwrap();
+    let settled = hub.settle(T0 + 3 * HOUR_MS, Vec::new());
+    store.ingest(&settled, &town.trust).unwrap();
+    assert_eq!(
+        (store.counters().compared, store.counters().divergences),
+        (before + 2, 0)
+    );
+    assert_eq!(store.card(card(1)).unwrap().view.balance, Money::rupiah(49_000));
 }
 
 #[test]

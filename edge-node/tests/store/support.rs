@@ -197,10 +197,12 @@ impl Hub {
             .values_mut()
             .map(|(history, hash, revision)| {
                 *revision += 1;
+                history.refold(&self.fares);
                 Fact::CardSettled(Box::new(CardSettled {
                     card: history.card(),
                     revision: *revision,
                     state: history.state().clone(),
+                    fare_version: self.fares.newest(),
                     facts: history.facts().len() as u64,
                     facts_hash: *hash,
                 }))

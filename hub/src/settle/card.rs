@@ -43,6 +43,7 @@ pub(super) fn unknown(card: CardId) -> CardSettled {
         card,
         revision: 0,
         state: CardState::default(),
+        fare_version: 0,
         facts: 0,
         facts_hash: 0,
     }
@@ -92,6 +93,7 @@ impl Desk {
         if facts.is_empty() && !changed {
             return Ok(false);
         }
+        self.settled.fare_version = fares.newest();
         self.revise(step, facts, cut);
         Ok(true)
     }

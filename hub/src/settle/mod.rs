@@ -381,6 +381,7 @@ mod tests {
                     id: tap,
                 },
             },
+            fare_version: u32::MAX,
             facts: u64::MAX,
             facts_hash: u128::MAX,
         }
