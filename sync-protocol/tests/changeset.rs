@@ -29,7 +29,7 @@ fn signer(secret: u8) -> Ed25519Signer {
 fn open(secret: u8) -> SiteOpen {
     SiteOpen {
         node: NodeId(1),
-        role: SiteRole::Gate("A".parse().unwrap()),
+        role: SiteRole::Gate("A".parse().expect("a terminal code")),
         public_key: signer(secret).public_key(),
         random: [4; 16],
         certificate: Vec::new(),

@@ -1,5 +1,7 @@
 //! Histories larger than a state: what the bounded state has no room for, the history still knows.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+
 use sync_protocol::codec;
 use sync_protocol::fact::{Direction, Fact, Knowledge, OrderedFact, Reason, Tap};
 use sync_protocol::fare::{FareBook, FareVersion, OrphanPolicy};
