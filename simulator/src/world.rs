@@ -7,6 +7,7 @@ mod carry_out;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -108,7 +109,7 @@ pub struct World {
     topology: Topology,
     schedule: crate::schedule::Schedule<Event>,
     network: Network,
-    authority: Arc<Authority>,
+    authority: Rc<Authority>,
     traffic: Traffic,
     cut_links: Vec<BTreeSet<Link>>,
     /// Number of the present connection of every connected link.
@@ -141,9 +142,9 @@ impl World {
                 .with_context(|| format!("gate {}", site.code))?;
             gates.insert(gate.id.node(), node);
         }
-        let authority = Arc::new(authority);
+        let authority = Rc::new(authority);
         for gate in gates.values_mut() {
-            gate.trust(Arc::clone(&authority));
+            gate.trust(Rc::clone(&authority));
         }
         let ends = topology
             .deciding_gates()
@@ -161,7 +162,7 @@ impl World {
             topology,
             schedule: crate::schedule::Schedule::default(),
             network,
-            authority: Arc::clone(&authority),
+            authority: Rc::clone(&authority),
             traffic,
             cut_links,
             connections: BTreeMap::new(),
