@@ -1,5 +1,4 @@
 //! How much a tap costs beyond its commit.
-#![expect(clippy::float_arithmetic, reason = "figures are measurements, not money")]
 
 use std::path::Path;
 use std::time::Duration;
