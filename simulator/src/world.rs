@@ -1,6 +1,6 @@
 //! A whole network in one process: the event loop over virtual time.
 //!
-//! Everything that happens is an [`Event`]; carrying one out may plan others. The same seed gives the same events in
+//! Everything that happens is an event; carrying one out may plan others. The same seed gives the same events in
 //! the same order, which the trace hash shows.
 
 mod carry_out;
@@ -90,7 +90,8 @@ pub struct Touched {
     pub exposure: Money,
     /// Frames lost or repeated while it lasted.
     pub frames: u64,
-    /// How long after its end everybody had what had been committed by then, milliseconds; `None` when that took
+    /// How long after its end, and that of any other under way, everybody had what had been committed when it ended,
+    /// milliseconds; `None` when that took
     /// longer than the scenario allows.
     pub level_after_ms: Option<i64>,
     ended_ms: i64,
@@ -119,6 +120,7 @@ pub struct World {
     settle_planned: bool,
     stream: Stream,
     lost_before: Vec<u64>,
+    faults_under_way: u32,
 }
 
 impl World {
@@ -169,6 +171,7 @@ impl World {
             connections_made: 0,
             timers: BTreeMap::new(),
             settle_planned: false,
+            faults_under_way: 0,
             stream: Stream::new(seed, "world"),
         };
         world.hub.trust(authority);
@@ -374,6 +377,7 @@ impl World {
     }
 
     fn begin_fault(&mut self, index: usize) {
+        self.faults_under_way += 1;
         self.lost_before[index] = self.network.lost + self.network.repeated;
         if let FaultKind::Lossy {
             loss_per_mille,
@@ -392,6 +396,7 @@ impl World {
     }
 
     fn end_fault(&mut self, index: usize) {
+        self.faults_under_way -= 1;
         self.touched[index] = self.measure_touched(index);
         if matches!(self.scenario.faults[index].kind, FaultKind::Lossy { .. }) {
             self.network.set_loss(Loss::default());
@@ -405,6 +410,10 @@ impl World {
 
     /// Whether everybody has what was committed before a fault ended; if not, looks again soon, while time allows.
     fn look(&mut self, index: usize) {
+        // While another fault lasts nobody can be blamed: the time counts from the end of the last one.
+        if self.faults_under_way > 0 {
+            self.touched[index].ended_ms = self.schedule.now_ms();
+        }
         let after_ms = self.schedule.now_ms() - self.touched[index].ended_ms;
         if self.all_hold(&self.touched[index].committed) {
             self.touched[index].level_after_ms = Some(after_ms);
