@@ -1,4 +1,7 @@
-//! The report of a run: `report.json` for tools, a summary in a transport operator's words for people.
+//! The report of a run: `report.json` for tools, `report.html` and a summary in a transport operator's words for
+//! people.
+
+pub mod html;
 
 use std::fmt::Write as _;
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::check;
-use crate::report::{Report, Verdict};
+use crate::report::{self, Report, Verdict};
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Everything random depends on this number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where report.json goes.
+    /// Where report.json and report.html go.
     #[arg(long, default_value = "target/simulator")]
     out: PathBuf,
 }
@@ -53,13 +53,18 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 fn simulate(scenario: Scenario, seed: u64, out: &Path) -> anyhow::Result<Verdict> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let stores = stores_folder().context("cannot make a folder for the gates' stores")?;
+    let title = scenario.title.clone();
     let (report, summary) = play(scenario, seed, stores.path())?;
-    let path = out.join("report.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&report)?)
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    write(&out.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
+    let page = out.join("report.html");
+    write(&page, &report::html::page(&title, &report))?;
     print!("{summary}");
-    println!("report: {}", path.display());
+    println!("report: {}", page.display());
     Ok(report.verdict)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Runs a scenario with its stores in `folder`. Returns the report and the summary for people.

@@ -33,21 +33,21 @@ impl KnowledgeAge {
     }
 
     /// Notes a verified heartbeat of the hub: `hub_ms` is its own time in it, `direct` whether it came over a
-    /// connection with the hub itself. Returns whether it was news.
+    /// connection with the hub itself. One that is known already makes nobody fresh when it is relayed, but does when
+    /// it comes from the hub itself: a neighbour was merely faster to pass it on. Returns whether it was news.
     pub fn hear(&mut self, hub_ms: i64, direct: bool, monotonic_ms: i64) -> bool {
-        let progress_ms = match self.hub_ms {
-            Some(known_ms) if hub_ms <= known_ms => return false,
-            Some(known_ms) => hub_ms.saturating_sub(known_ms),
-            None => 0,
-        };
+        let progress_ms = self.hub_ms.map_or(0, |known_ms| hub_ms.saturating_sub(known_ms));
+        if progress_ms < 0 || (progress_ms == 0 && self.hub_ms.is_some() && !direct) {
+            return false;
+        }
         let grown_ms = self.age_ms(monotonic_ms);
         self.age_ms = if direct {
             0
         } else {
             grown_ms.saturating_sub(progress_ms).max(0)
         };
-        (self.hub_ms, self.as_of_ms) = (Some(hub_ms), monotonic_ms);
-        true
+        self.as_of_ms = monotonic_ms;
+        self.hub_ms.replace(hub_ms) != Some(hub_ms)
     }
 
     /// The age now, milliseconds.
@@ -106,6 +106,15 @@ mod tests {
         assert!(age.age_ms(10) > 24 * HOUR_MS && age.age_ms(10) < 72 * HOUR_MS);
         age.hear(500_010_000, true, 10_010);
         assert_eq!(age.age_ms(10_010), 0);
+    }
+
+    #[test]
+    fn a_heartbeat_that_a_neighbour_passed_on_first_is_fresh_when_the_hub_itself_brings_it() {
+        let mut age = KnowledgeAge::unknown(None, 0);
+        assert!(age.hear(5_000, false, 10));
+        assert!(age.age_ms(10) > 24 * HOUR_MS);
+        assert!(!age.hear(5_000, true, 20), "no news");
+        assert_eq!(age.age_ms(20), 0);
     }
 
     #[test]

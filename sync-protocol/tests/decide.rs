@@ -1,4 +1,5 @@
 //! The gate decision against the decision table (T-nn) and the limits of domain 4.5.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use sync_protocol::decide::{
     BeyondAutonomy, CardKnowledge, Circumstances, Decision, Gate, GateType, Mode, Policy, Presentation,

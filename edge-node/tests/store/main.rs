@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 mod convergence;
-mod figures;
 mod ingest;
 mod lifecycle;
 mod support;

@@ -1,7 +1,7 @@
 //! A gate: its real store, the sync engine, and the age of its knowledge.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use edge_node::store::{Committed, IngestError, Opening, Store, StoreDigest};
 use sync_protocol::changeset::{Head, Run, Signer as _, SiteRole};
@@ -29,7 +29,7 @@ pub struct GateNode {
     code: GateCode,
     knowledge: KnowledgeAge,
     signer: Ed25519Signer,
-    authority: Option<Arc<Authority>>,
+    authority: Option<Rc<Authority>>,
     last_beat: Stamp,
     /// The gate's wall clock at the start of the run.
     wall_ms: i64,
@@ -83,7 +83,7 @@ impl GateNode {
     }
 
     /// Whom the gate believes.
-    pub fn trust(&mut self, authority: Arc<Authority>) {
+    pub fn trust(&mut self, authority: Rc<Authority>) {
         self.authority = Some(authority);
     }
 

@@ -1,7 +1,7 @@
 //! The hub: its real core over the ledger in memory, and the sync engine.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use anyhow::Context as _;
 use hub::decisions::{Decision, Terms};
@@ -32,7 +32,7 @@ pub struct HubNode {
     ledger: MemoryLedger,
     peer: Peer,
     signer: Ed25519Signer,
-    authority: Option<Arc<Authority>>,
+    authority: Option<Rc<Authority>>,
     last_beat: Stamp,
     /// Events of the outbox whose cards were audited.
     audited: usize,
@@ -73,7 +73,7 @@ impl HubNode {
     }
 
     /// Whom the hub believes.
-    pub fn trust(&mut self, authority: Arc<Authority>) {
+    pub fn trust(&mut self, authority: Rc<Authority>) {
         self.authority = Some(authority);
     }
 

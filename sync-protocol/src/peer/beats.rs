@@ -26,7 +26,7 @@ impl Peer {
     }
 
     fn on_beat(&mut self, peer: NodeId, beat: Heartbeat) {
-        if beat.node == self.config.node || !self.is_news(&beat) {
+        if beat.node == self.config.node || !self.is_worth_hearing(peer, &beat) {
             self.stats.of(peer).stale_beats += 1;
             return;
         }
@@ -46,6 +46,12 @@ impl Peer {
             Some(known) => beat.t > *known,
             None => self.beats.len() < BEAT_NODES_MAX,
         }
+    }
+
+    /// News; or what its author itself says after a neighbour was faster to pass it on: it shows that the author can
+    /// be heard directly, which makes knowledge fresh.
+    fn is_worth_hearing(&self, peer: NodeId, beat: &Heartbeat) -> bool {
+        self.is_news(beat) || (peer == beat.node && self.beats.get(&beat.node) == Some(&beat.t))
     }
 
     /// Relays a genuine heartbeat that came from its author itself: the hub's to neighbours, a gate's to the hub.

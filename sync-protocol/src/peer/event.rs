@@ -151,7 +151,7 @@ pub enum Output {
     Heard {
         /// Who sent it.
         peer: NodeId,
-        /// The heartbeat: newer than the last verified one of its node.
+        /// The heartbeat: newer than the last verified one of its node, or that one from its author itself.
         beat: Heartbeat,
     },
     /// Close the connection. The engine has forgotten it already.

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod decide;
 pub mod fold;
+pub mod store;
 
 use serde::Serialize;
 
@@ -59,5 +60,9 @@ pub const ALL: &[Benchmark] = &[
     Benchmark {
         names: &["decide_p99_us"],
         run: decide::decide,
+    },
+    Benchmark {
+        names: &["tap_commit_p50_us", "tap_commit_p99_us"],
+        run: store::tap_commit,
     },
 ];
