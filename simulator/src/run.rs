@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::check;
 use crate::report::{Report, Verdict};
 use crate::scenario::Scenario;
+use crate::standard_output;
 use crate::world::World;
 
 /// Exit code when a check fails.
@@ -57,8 +58,8 @@ fn simulate(scenario: Scenario, seed: u64, out: &Path) -> anyhow::Result<Verdict
     let path = out.join("report.json");
     std::fs::write(&path, serde_json::to_string_pretty(&report)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    print!("{summary}");
-    println!("report: {}", path.display());
+    let said = format!("{summary}report: {}\n", path.display());
+    standard_output::print(&said).context("standard output")?;
     Ok(report.verdict)
 }
 
