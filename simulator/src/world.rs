@@ -128,8 +128,12 @@ impl World {
     /// The scenario does not fit its network, or a store cannot be made.
     pub fn build(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<World> {
         let topology = Topology::named(scenario.network);
-        let cut_links =
-            cut_links(&scenario, &topology).with_context(|| format!("scenario {}", scenario.name))?;
+        let links_cut = scenario
+            .faults
+            .iter()
+            .map(|fault| topology.links_cut_by(&fault.kind));
+        let cut_links: Result<Vec<_>, String> = links_cut.collect();
+        let cut_links = cut_links.map_err(anyhow::Error::msg)?;
         let traffic = Traffic::draw(&scenario, &topology, seed);
         let mut authority = Authority::new(&mut Stream::new(seed, "authority"));
         let wall_ms = MIDNIGHT_MS + scenario.starts_at.minutes() * MINUTE_MS - WARM_UP_MS;
@@ -457,53 +461,6 @@ impl World {
         }
         touched
     }
-}
-
-/// The links each fault cuts.
-fn cut_links(scenario: &Scenario, topology: &Topology) -> anyhow::Result<Vec<BTreeSet<Link>>> {
-    let gates: Vec<_> = topology
-        .deciding_gates()
-        .map(|(gate, _)| (gate.id.node(), gate.terminal))
-        .collect();
-    let uplink = |gate: NodeId| Link::between(gate, NodeId::HUB);
-    let of_fault = |kind: &FaultKind| -> anyhow::Result<BTreeSet<Link>> {
-        Ok(match kind {
-            // Terminals have no links among each other: an island is cut off by its uplinks.
-            FaultKind::Island { terminal } => {
-                let inside: BTreeSet<_> = gates
-                    .iter()
-                    .filter(|(_, at)| at == terminal)
-                    .map(|(gate, _)| uplink(*gate))
-                    .collect();
-                let codes: Vec<&str> = topology
-                    .terminals
-                    .iter()
-                    .map(|terminal| terminal.code.as_str())
-                    .collect();
-                anyhow::ensure!(
-                    !inside.is_empty(),
-                    "the network has no terminal {terminal}: {} are allowed",
-                    codes.join(", ")
-                );
-                inside
-            }
-            FaultKind::HubAway => gates.iter().map(|(gate, _)| uplink(*gate)).collect(),
-            FaultKind::Cut { from, to } => {
-                let ends = (topology.node(*from), topology.node(*to));
-                let (from, to) = (
-                    ends.0.map_err(anyhow::Error::msg)?,
-                    ends.1.map_err(anyhow::Error::msg)?,
-                );
-                BTreeSet::from([Link::between(from, to)])
-            }
-            FaultKind::Lossy { .. } => BTreeSet::new(),
-        })
-    };
-    scenario
-        .faults
-        .iter()
-        .map(|fault| of_fault(&fault.kind))
-        .collect()
 }
 
 impl World {
