@@ -82,7 +82,7 @@ pub(crate) enum Event {
 /// What a fault touched, measured when it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Taps answered by gates that it cut off, while it lasted.
+    /// Taps answered by gates at links that it touched, while it lasted.
     pub taps: u64,
     /// Accepted entries among them whose money the hub did not know of when it ended.
     pub unseen_entries: u64,
@@ -93,7 +93,11 @@ pub struct Touched {
     /// How long after its end everybody had what had been committed by then, milliseconds; `None` when that took
     /// longer than the scenario allows.
     pub level_after_ms: Option<i64>,
+    /// How much of that had passed since the last fault under way was over: what the scenario limits.
+    pub undisturbed_ms: i64,
     ended_ms: i64,
+    /// Whether another look is planned.
+    looking: bool,
     committed: BTreeMap<SiteId, Seq>,
 }
 
@@ -112,6 +116,10 @@ pub struct World {
     authority: Rc<Authority>,
     traffic: Traffic,
     cut_links: Vec<BTreeSet<Link>>,
+    /// The faults that last at present.
+    under_way: BTreeSet<usize>,
+    /// Since when there is none.
+    calm_since_ms: i64,
     /// Number of the present connection of every connected link.
     connections: BTreeMap<Link, u64>,
     connections_made: u64,
@@ -169,6 +177,8 @@ impl World {
             authority: Rc::clone(&authority),
             traffic,
             cut_links,
+            under_way: BTreeSet::new(),
+            calm_since_ms: 0,
             connections: BTreeMap::new(),
             connections_made: 0,
             timers: BTreeMap::new(),
@@ -259,6 +269,12 @@ impl World {
         let start_ms = self.schedule.now_ms().max(self.traffic_ends_ms());
         for step in 0..=self.scenario.converge_within_s * SECOND_MS / LEVEL_STEP_MS {
             if crate::check::level::find(self)?.is_empty() {
+                // Nothing happens any more, planned looks included.
+                for index in 0..self.touched.len() {
+                    if self.touched[index].looking {
+                        self.look(index);
+                    }
+                }
                 return Ok(Some(step * LEVEL_STEP_MS));
             }
             while let Some(event) = self.schedule.next(start_ms + step * LEVEL_STEP_MS) {
@@ -379,17 +395,8 @@ impl World {
 
     fn begin_fault(&mut self, index: usize) {
         self.lost_before[index] = self.network.lost + self.network.repeated;
-        if let FaultKind::Lossy {
-            loss_per_mille,
-            duplicate_per_mille,
-        } = self.scenario.faults[index].kind
-        {
-            let lost = u32::try_from(loss_per_mille.get()).unwrap_or(0);
-            self.network.set_loss(Loss {
-                lost,
-                repeated: duplicate_per_mille.share(),
-            });
-        }
+        self.under_way.insert(index);
+        self.network.set_loss(self.loss());
         for link in self.network.cut(&self.cut_links[index]) {
             self.schedule.after(IDLE_TIMEOUT_MS, Event::Lost(link));
         }
@@ -397,9 +404,9 @@ impl World {
 
     fn end_fault(&mut self, index: usize) {
         self.touched[index] = self.measure_touched(index);
-        if matches!(self.scenario.faults[index].kind, FaultKind::Lossy { .. }) {
-            self.network.set_loss(Loss::default());
-        }
+        self.under_way.remove(&index);
+        self.calm_since_ms = self.schedule.now_ms();
+        self.network.set_loss(self.loss());
         for link in self.network.heal(&self.cut_links[index]) {
             let delay_ms = self.stream.between(50, RECONNECT_MS);
             self.schedule.after(delay_ms, Event::Connect(link));
@@ -407,13 +414,42 @@ impl World {
         self.look(index);
     }
 
+    /// What the faults under way take and repeat: of several the highest shares count.
+    fn loss(&self) -> Loss {
+        let mut loss = Loss::default();
+        for index in &self.under_way {
+            if let FaultKind::Lossy {
+                loss_per_mille,
+                duplicate_per_mille,
+            } = self.scenario.faults[*index].kind
+            {
+                loss.lost = loss.lost.max(u32::try_from(loss_per_mille.get()).unwrap_or(0));
+                loss.repeated = loss.repeated.max(duplicate_per_mille.share());
+            }
+        }
+        loss
+    }
+
     /// Whether everybody has what was committed before a fault ended; if not, looks again soon, while time allows.
+    /// While another fault lasts nobody can be asked to be level.
     fn look(&mut self, index: usize) {
-        let after_ms = self.schedule.now_ms() - self.touched[index].ended_ms;
+        let now_ms = self.schedule.now_ms();
+        let undisturbed_ms = if self.under_way.is_empty() {
+            now_ms - self.calm_since_ms
+        } else {
+            0
+        };
         if self.all_hold(&self.touched[index].committed) {
-            self.touched[index].level_after_ms = Some(after_ms);
-        } else if after_ms < self.scenario.converge_within_s * SECOND_MS {
-            self.schedule.after(LEVEL_STEP_MS, Event::Look(index));
+            let touched = &mut self.touched[index];
+            touched.level_after_ms = Some(now_ms - touched.ended_ms);
+            touched.undisturbed_ms = undisturbed_ms;
+            touched.looking = false;
+        } else {
+            let in_time = undisturbed_ms < self.scenario.converge_within_s * SECOND_MS;
+            self.touched[index].looking = in_time;
+            if in_time {
+                self.schedule.after(LEVEL_STEP_MS, Event::Look(index));
+            }
         }
     }
 
@@ -435,10 +471,13 @@ impl World {
     fn measure_touched(&self, index: usize) -> Touched {
         let fault = &self.scenario.faults[index];
         let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
-        let cut_off: BTreeSet<NodeId> = self.cut_links[index]
-            .iter()
-            .flat_map(|link| link.ends())
-            .collect();
+        let nodes: BTreeSet<NodeId> = match fault.kind {
+            FaultKind::Lossy { .. } => self.gates.keys().copied().collect(),
+            _ => self.cut_links[index]
+                .iter()
+                .flat_map(|link| link.ends())
+                .collect(),
+        };
         let mut touched = Touched {
             frames: self.network.lost + self.network.repeated - self.lost_before[index],
             ended_ms: self.schedule.now_ms(),
@@ -450,7 +489,7 @@ impl World {
             .answered
             .iter()
             .filter(|answered| answered.at_ms >= begins_ms);
-        for answered in during.filter(|answered| cut_off.contains(&answered.gate)) {
+        for answered in during.filter(|answered| nodes.contains(&answered.gate)) {
             touched.taps += 1;
             let tap = &answered.decision.tap;
             let (site, seq) = answered.changeset;
