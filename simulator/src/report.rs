@@ -22,7 +22,7 @@ pub enum Verdict {
     Pass,
     /// A check failed.
     Fail,
-    /// Every check held, but a fault touched nothing: the run shows nothing about it.
+    /// Every check held, but nobody tapped or a fault touched nothing: the run shows nothing about it.
     Vacuous,
 }
 
@@ -43,7 +43,7 @@ impl Verdict {
 pub struct FaultReport {
     /// The fault in words.
     pub fault: String,
-    /// Taps answered by gates that it cut off.
+    /// Taps answered by gates at links that it touched.
     pub taps: u64,
     /// Accepted entries the hub did not know of when it ended.
     pub unseen_entries: u64,
@@ -111,7 +111,7 @@ impl Report {
                 frames: touched.frames,
                 level_after_ms: touched.level_after_ms,
             });
-        let vacuous = touched.iter().any(|touched| touched.frames == 0);
+        let vacuous = passengers.taps() == 0 || touched.iter().any(|touched| touched.frames == 0);
         let verdict = match checks.iter().all(|check| check.passed) {
             false => Verdict::Fail,
             true if vacuous => Verdict::Vacuous,
@@ -166,7 +166,7 @@ impl Report {
         line(format!("Held at entries: Rp {} in all.", passengers.held));
         for fault in &self.faults {
             line(format!(
-                "Fault: {}. {} taps at the gates it cut off, {} frames lost or repeated. When it ended the hub did not \
+                "Fault: {}. {} taps at the gates it touched, {} frames lost or repeated. When it ended the hub did not \
                  yet know of {} entries (Rp {} held); {}.",
                 fault.fault,
                 fault.taps,
@@ -179,12 +179,6 @@ impl Report {
                 }
             ));
         }
-        if self.converged_after_ms.is_none() {
-            let allowed_s = scenario.converge_within_s;
-            line(format!(
-                "NOT everybody was level {allowed_s} s after the last tap and fault."
-            ));
-        }
         line(format!(
             "Cards below zero at the end: Rp {} together.\n",
             self.overdraft
@@ -195,6 +189,15 @@ impl Report {
                 if check.passed { "ok  " } else { "FAIL" },
                 check.name,
                 check.detail
+            ));
+        }
+        if self.taps == 0 {
+            line("\nNobody tapped: this run shows nothing about taps.".to_owned());
+        }
+        for fault in self.faults.iter().filter(|fault| fault.frames == 0) {
+            line(format!(
+                "\nNo frame met this fault, so the run shows nothing about it: {}.",
+                fault.fault
             ));
         }
         line(format!("\nseed {}  trace {}", self.seed, &self.trace_hash[..16]));
@@ -225,7 +228,7 @@ fn in_words(fault: &Fault) -> String {
 fn end(end: End) -> String {
     match end {
         End::Hub => "the hub".to_owned(),
-        End::Gate(code) => code.to_string(),
+        End::Gate(_) => end.to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::check;
 use crate::report::{self, Report, Verdict};
 use crate::scenario::Scenario;
+use crate::standard_output;
 use crate::world::World;
 
 /// Exit code when a check fails.
@@ -58,8 +59,12 @@ fn simulate(scenario: Scenario, seed: u64, out: &Path) -> anyhow::Result<Verdict
     write(&out.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
     let page = out.join("report.html");
     write(&page, &report::html::page(&title, &report))?;
-    print!("{summary}");
-    println!("report: {}", page.display());
+    let said = format!(
+        "{summary}report: {}
+",
+        page.display()
+    );
+    standard_output::print(&said).context("standard output")?;
     Ok(report.verdict)
 }
 

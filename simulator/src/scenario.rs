@@ -10,11 +10,16 @@
 //! | `[traffic]` | see [`Traffic`] | |
 //! | `[[fault]]` | see [`Fault`] | up to 64 |
 
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::Deserialize;
 use sync_protocol::fare::OrphanPolicy;
 use sync_protocol::id::{GateCode, TerminalCode};
+
+use crate::topology::Topology;
 
 /// Most bytes of a scenario file.
 pub const SCENARIO_BYTES_MAX: u64 = 1 << 20;
@@ -145,6 +150,15 @@ pub enum End {
     Gate(GateCode),
 }
 
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Hub => f.write_str("hub"),
+            End::Gate(code) => code.fmt(f),
+        }
+    }
+}
+
 impl TryFrom<String> for End {
     type Error = String;
 
@@ -224,7 +238,7 @@ pub struct Scenario {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    title: String,
+    title: toml::Spanned<String>,
     network: NetworkName,
     starts_at: TimeOfDay,
     duration_s: Within<60, 86_400>,
@@ -257,13 +271,8 @@ pub enum ScenarioError {
         error: std::io::Error,
     },
     /// The file is too large to be a scenario.
-    #[error("{path}: {bytes} bytes; a scenario has at most {SCENARIO_BYTES_MAX}")]
-    TooLarge {
-        /// Which file.
-        path: String,
-        /// Its size.
-        bytes: u64,
-    },
+    #[error("{0}: a scenario has at most {SCENARIO_BYTES_MAX} bytes")]
+    TooLarge(String),
     /// Something in it is not allowed.
     #[error("{path}:{line}: {message}")]
     Invalid {
@@ -293,8 +302,8 @@ impl Scenario {
             return Scenario::parse(name, name, text);
         }
         let path = Path::new(name_or_path);
-        let metadata = match path.metadata() {
-            Ok(metadata) => metadata,
+        let file = match File::open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(ScenarioError::Unknown(name_or_path.into()));
             }
@@ -305,13 +314,13 @@ impl Scenario {
                 });
             }
         };
-        if metadata.len() > SCENARIO_BYTES_MAX {
-            return Err(ScenarioError::TooLarge {
-                path: name_or_path.into(),
-                bytes: metadata.len(),
-            });
+        let mut text = String::new();
+        // What is no plain file may not know its size: no more than a scenario is ever read.
+        let read = file.take(SCENARIO_BYTES_MAX + 1).read_to_string(&mut text);
+        if text.len() as u64 > SCENARIO_BYTES_MAX {
+            return Err(ScenarioError::TooLarge(name_or_path.into()));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable {
+        read.map_err(|error| ScenarioError::Unreadable {
             path: name_or_path.into(),
             error,
         })?;
@@ -337,8 +346,10 @@ impl Scenario {
             invalid(line, error.message().to_owned())
         };
         let written: Written = toml::from_str(text).map_err(located)?;
-        if !(1..=120).contains(&written.title.chars().count()) {
-            return Err(invalid(1, "title: 1 to 120 characters are allowed".into()));
+        let title = written.title.get_ref();
+        if !(1..=120).contains(&title.chars().count()) || title.chars().any(char::is_control) {
+            let message = "title: one line of 1 to 120 characters is allowed".into();
+            return Err(invalid(line_at(written.title.span().start), message));
         }
         if written.faults.len() > FAULTS_MAX {
             let message = format!(
@@ -347,15 +358,17 @@ impl Scenario {
             );
             return Err(invalid(line_at(written.faults[FAULTS_MAX].span().start), message));
         }
+        let topology = Topology::named(written.network);
         let mut faults = Vec::new();
         for table in written.faults {
             let line = line_at(table.span().start);
             let fault = read_fault(table.into_inner(), written.duration_s.get());
+            let fault = fault.and_then(|fault| topology.links_cut_by(&fault.kind).map(|_| fault));
             faults.push(fault.map_err(|message| invalid(line, format!("fault: {message}")))?);
         }
         Ok(Scenario {
             name: name.into(),
-            title: written.title,
+            title: written.title.into_inner(),
             network: written.network,
             starts_at: written.starts_at,
             duration_s: written.duration_s.get(),
@@ -485,10 +498,45 @@ orphan_policy = "release"
             with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"c\"")
                 .contains("\"c\" is not a terminal code")
         );
+        assert_eq!(
+            with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"Z\""),
+            "t.toml:16: fault: the network has no terminal Z: A, B, C, D, E are allowed"
+        );
+        for (from, to) in [
+            ("B-ENTRY-01", "C-EXIT-01"),
+            ("B-ENTRY-01", "B-ENTRY-01"),
+            ("hub", "hub"),
+        ] {
+            let fault = format!("at_s = 0\nfor_s = 9\nkind = \"cut\"\nfrom = \"{from}\"\nto = \"{to}\"");
+            let error = with(&fault);
+            assert!(
+                error.starts_with(&format!(
+                    "t.toml:16: fault: there is no link between {from} and {to}: "
+                )),
+                "{error}"
+            );
+        }
         assert!(
             with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"C\"\nextra = 1")
                 .contains("unknown field `extra`")
         );
+    }
+
+    #[test]
+    fn a_title_is_one_line() {
+        for title in ["", "a\\nverdict: pass", "\\u001b[2J", &"x".repeat(121)] {
+            let error = error_of(&MINIMAL.replace("\"t\"", &format!("\"{title}\"")));
+            assert_eq!(
+                error,
+                "t.toml:1: title: one line of 1 to 120 characters is allowed"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let error = Scenario::find("/dev/zero").unwrap_err().to_string();
+        assert_eq!(error, "/dev/zero: a scenario has at most 1048576 bytes");
     }
 
     #[test]

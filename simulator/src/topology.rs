@@ -1,14 +1,15 @@
 //! Networks: terminals, gates and fares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use sync_protocol::decide::{Gate, GateType, Mode};
 use sync_protocol::fare::{FareError, FareVersion, OrphanPolicy};
-use sync_protocol::id::{GateCode, GateId, TerminalCode};
+use sync_protocol::id::{GateCode, GateId, NodeId, TerminalCode};
 use sync_protocol::money::Money;
 
-use crate::scenario::{End, NetworkName};
+use crate::network::Link;
+use crate::scenario::{End, FaultKind, NetworkName};
 
 /// How far a synchronised gate clock may be off either way, milliseconds (domain 7: skew budget).
 pub const CLOCK_UNCERTAINTY_MS: u32 = 2_000;
@@ -113,28 +114,58 @@ impl Topology {
         })
     }
 
-    /// The gate with that code.
-    #[must_use]
-    pub fn gate_id(&self, code: GateCode) -> Option<GateId> {
-        self.gates
-            .iter()
-            .zip(1..)
-            .find(|(gate, _)| gate.code == code)
-            .map(|(_, number)| GateId(number))
-    }
-
-    /// The node at the end of a link, or what is wrong with it.
+    /// The links that a fault cuts.
     ///
     /// # Errors
-    /// The network has no such gate.
-    pub fn node(&self, end: End) -> Result<sync_protocol::id::NodeId, String> {
-        match end {
-            End::Hub => Ok(sync_protocol::id::NodeId::HUB),
-            End::Gate(code) => self.gate_id(code).map(GateId::node).ok_or_else(|| {
+    /// The network has no such terminal, gate or link.
+    pub fn links_cut_by(&self, fault: &FaultKind) -> Result<BTreeSet<Link>, String> {
+        let uplinks_of = |is_cut: &dyn Fn(&GateSite) -> bool| -> BTreeSet<Link> {
+            let cut_off = self.deciding_gates().filter(|(_, site)| is_cut(site));
+            cut_off
+                .map(|(gate, _)| Link::between(gate.id.node(), NodeId::HUB))
+                .collect()
+        };
+        match *fault {
+            // Terminals have no links among each other: an island is cut off by its uplinks.
+            FaultKind::Island { terminal } => Some(uplinks_of(&|site| site.terminal == terminal))
+                .filter(|uplinks| !uplinks.is_empty())
+                .ok_or_else(|| {
+                    let known = self.terminals.iter();
+                    let codes: Vec<&str> = known.map(|terminal| terminal.code.as_str()).collect();
+                    format!(
+                        "the network has no terminal {terminal}: {} are allowed",
+                        codes.join(", ")
+                    )
+                }),
+            FaultKind::HubAway => Ok(uplinks_of(&|_| true)),
+            FaultKind::Cut { from, to } => self.link(from, to).map(|link| BTreeSet::from([link])),
+            FaultKind::Lossy { .. } => Ok(BTreeSet::new()),
+        }
+    }
+
+    fn link(&self, from: End, to: End) -> Result<Link, String> {
+        let ((one, here), (other, there)) = (self.end(from)?, self.end(to)?);
+        if one == other || (here != there && !one.is_hub() && !other.is_hub()) {
+            return Err(format!(
+                "there is no link between {from} and {to}: a gate has links to the hub and to the other gates of its \
+                 terminal"
+            ));
+        }
+        Ok(Link::between(one, other))
+    }
+
+    /// The node at the end of a link, and the terminal of a gate.
+    fn end(&self, end: End) -> Result<(NodeId, Option<TerminalCode>), String> {
+        let End::Gate(code) = end else {
+            return Ok((NodeId::HUB, None));
+        };
+        let mut gates = self.deciding_gates();
+        let gate = gates.find(|(_, site)| site.code == code);
+        gate.map(|(gate, _)| (gate.id.node(), Some(gate.terminal)))
+            .ok_or_else(|| {
                 let codes: Vec<&str> = self.gates.iter().map(|gate| gate.code.as_str()).collect();
                 format!("the network has no gate {code}: {} are allowed", codes.join(", "))
-            }),
-        }
+            })
     }
 }
 

@@ -96,6 +96,10 @@ pub struct World {
     authority: Rc<Authority>,
     traffic: Traffic,
     cut_links: Vec<BTreeSet<Link>>,
+    /// The faults that last at present.
+    under_way: BTreeSet<usize>,
+    /// Since when there is none.
+    calm_since_ms: i64,
     /// Number of the present connection of every connected link.
     connections: BTreeMap<Link, u64>,
     connections_made: u64,
@@ -103,7 +107,6 @@ pub struct World {
     settle_planned: bool,
     stream: Stream,
     lost_before: Vec<u64>,
-    faults_under_way: u32,
 }
 
 impl World {
@@ -113,8 +116,12 @@ impl World {
     /// The scenario does not fit its network, or a store cannot be made.
     pub fn build(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<World> {
         let topology = Topology::named(scenario.network);
-        let cut_links =
-            faults::cut_links(&scenario, &topology).with_context(|| format!("scenario {}", scenario.name))?;
+        let links_cut = scenario
+            .faults
+            .iter()
+            .map(|fault| topology.links_cut_by(&fault.kind));
+        let cut_links: Result<Vec<_>, String> = links_cut.collect();
+        let cut_links = cut_links.map_err(anyhow::Error::msg)?;
         let traffic = Traffic::draw(&scenario, &topology, seed);
         let mut authority = Authority::new(&mut Stream::new(seed, "authority"));
         let wall_ms = MIDNIGHT_MS + scenario.starts_at.minutes() * MINUTE_MS - WARM_UP_MS;
@@ -150,11 +157,12 @@ impl World {
             authority: Rc::clone(&authority),
             traffic,
             cut_links,
+            under_way: BTreeSet::new(),
+            calm_since_ms: 0,
             connections: BTreeMap::new(),
             connections_made: 0,
             timers: BTreeMap::new(),
             settle_planned: false,
-            faults_under_way: 0,
             stream: Stream::new(seed, "world"),
         };
         world.hub.trust(authority);
@@ -241,6 +249,12 @@ impl World {
         let start_ms = self.schedule.now_ms().max(self.traffic_ends_ms());
         for step in 0..=self.scenario.converge_within_s * SECOND_MS / LEVEL_STEP_MS {
             if crate::check::level::find(self)?.is_empty() {
+                // Nothing happens any more, planned looks included.
+                for index in 0..self.touched.len() {
+                    if self.touched[index].looking {
+                        self.look(index);
+                    }
+                }
                 return Ok(Some(step * LEVEL_STEP_MS));
             }
             while let Some(event) = self.schedule.next(start_ms + step * LEVEL_STEP_MS) {

@@ -566,3 +566,13 @@ fn messages_name_the_file() {
     let expected = format!("{}:1: field \"fact\" is missing", file.display());
     assert!(message.starts_with(&expected), "{message}");
 }
+
+#[test]
+fn an_object_of_fields_without_end_is_refused_at_once() {
+    let fields: Vec<String> = (0..300_000).map(|number| format!("\"{number}\":1")).collect();
+    let message = refusal(format!("{{{}}}\n", fields.join(",")));
+    assert!(
+        message.ends_with("more than 32 fields; one JSON object a line is allowed"),
+        "{message}"
+    );
+}

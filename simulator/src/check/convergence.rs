@@ -1,5 +1,5 @@
 //! Everybody is level within the time the scenario states (I9): after every fault, with what had been committed when
-//! it ended; and after the last tap, with everything.
+//! it ended; and after the last tap, with everything. Time in which another fault lasts does not count.
 
 use super::{Check, Violations};
 use crate::world::World;
@@ -29,7 +29,10 @@ pub fn check(world: &World, rested_after_ms: Option<i64>) -> Check {
 /// The longest it took to become level, after a fault or after the last tap; `None` when it never came to that.
 #[must_use]
 pub fn longest_ms(world: &World, rested_after_ms: Option<i64>) -> Option<i64> {
-    let after_faults = world.touched.iter().map(|touched| touched.level_after_ms);
+    let after_faults = world
+        .touched
+        .iter()
+        .map(|touched| touched.level_after_ms.map(|_| touched.undisturbed_ms));
     after_faults
         .chain([rested_after_ms])
         .try_fold(0, |longest, took_ms| Some(longest.max(took_ms?)))

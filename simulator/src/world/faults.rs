@@ -8,14 +8,13 @@ use sync_protocol::money::Money;
 use sync_protocol::time::SECOND_MS;
 
 use super::{Event, LEVEL_STEP_MS, WARM_UP_MS, World};
-use crate::network::{IDLE_TIMEOUT_MS, Link, Loss, RECONNECT_MS};
-use crate::scenario::{FaultKind, Scenario};
-use crate::topology::Topology;
+use crate::network::{IDLE_TIMEOUT_MS, Loss, RECONNECT_MS};
+use crate::scenario::FaultKind;
 
 /// What a fault touched, measured when it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Taps answered by gates that it cut off, while it lasted.
+    /// Taps answered by gates at links that it touched, while it lasted.
     pub taps: u64,
     /// Accepted entries among them whose money the hub did not know of when it ended.
     pub unseen_entries: u64,
@@ -23,40 +22,32 @@ pub struct Touched {
     pub exposure: Money,
     /// Frames lost or repeated while it lasted.
     pub frames: u64,
-    /// How long after its end, and that of any other under way, everybody had what had been committed when it ended,
-    /// milliseconds; `None` when that took
+    /// How long after its end everybody had what had been committed by then, milliseconds; `None` when that took
     /// longer than the scenario allows.
     pub level_after_ms: Option<i64>,
+    /// How much of that had passed since the last fault under way was over: what the scenario limits.
+    pub undisturbed_ms: i64,
     ended_ms: i64,
+    /// Whether another look is planned.
+    pub(super) looking: bool,
     committed: BTreeMap<SiteId, Seq>,
 }
 
 impl World {
     pub(super) fn begin_fault(&mut self, index: usize) {
-        self.faults_under_way += 1;
         self.lost_before[index] = self.network.lost + self.network.repeated;
-        if let FaultKind::Lossy {
-            loss_per_mille,
-            duplicate_per_mille,
-        } = self.scenario.faults[index].kind
-        {
-            let lost = u32::try_from(loss_per_mille.get()).unwrap_or(0);
-            self.network.set_loss(Loss {
-                lost,
-                repeated: duplicate_per_mille.share(),
-            });
-        }
+        self.under_way.insert(index);
+        self.network.set_loss(self.loss());
         for link in self.network.cut(&self.cut_links[index]) {
             self.schedule.after(IDLE_TIMEOUT_MS, Event::Lost(link));
         }
     }
 
     pub(super) fn end_fault(&mut self, index: usize) {
-        self.faults_under_way -= 1;
         self.touched[index] = self.measure_touched(index);
-        if matches!(self.scenario.faults[index].kind, FaultKind::Lossy { .. }) {
-            self.network.set_loss(Loss::default());
-        }
+        self.under_way.remove(&index);
+        self.calm_since_ms = self.schedule.now_ms();
+        self.network.set_loss(self.loss());
         for link in self.network.heal(&self.cut_links[index]) {
             let delay_ms = self.stream.between(50, RECONNECT_MS);
             self.schedule.after(delay_ms, Event::Connect(link));
@@ -64,17 +55,42 @@ impl World {
         self.look(index);
     }
 
-    /// Whether everybody has what was committed before a fault ended; if not, looks again soon, while time allows.
-    pub(super) fn look(&mut self, index: usize) {
-        // While another fault lasts nobody can be blamed: the time counts from the end of the last one.
-        if self.faults_under_way > 0 {
-            self.touched[index].ended_ms = self.schedule.now_ms();
+    /// What the faults under way take and repeat: of several the highest shares count.
+    fn loss(&self) -> Loss {
+        let mut loss = Loss::default();
+        for index in &self.under_way {
+            if let FaultKind::Lossy {
+                loss_per_mille,
+                duplicate_per_mille,
+            } = self.scenario.faults[*index].kind
+            {
+                loss.lost = loss.lost.max(u32::try_from(loss_per_mille.get()).unwrap_or(0));
+                loss.repeated = loss.repeated.max(duplicate_per_mille.share());
+            }
         }
-        let after_ms = self.schedule.now_ms() - self.touched[index].ended_ms;
+        loss
+    }
+
+    /// Whether everybody has what was committed before a fault ended; if not, looks again soon, while time allows.
+    /// While another fault lasts nobody can be asked to be level.
+    pub(super) fn look(&mut self, index: usize) {
+        let now_ms = self.schedule.now_ms();
+        let undisturbed_ms = if self.under_way.is_empty() {
+            now_ms - self.calm_since_ms
+        } else {
+            0
+        };
         if self.all_hold(&self.touched[index].committed) {
-            self.touched[index].level_after_ms = Some(after_ms);
-        } else if after_ms < self.scenario.converge_within_s * SECOND_MS {
-            self.schedule.after(LEVEL_STEP_MS, Event::Look(index));
+            let touched = &mut self.touched[index];
+            touched.level_after_ms = Some(now_ms - touched.ended_ms);
+            touched.undisturbed_ms = undisturbed_ms;
+            touched.looking = false;
+        } else {
+            let in_time = undisturbed_ms < self.scenario.converge_within_s * SECOND_MS;
+            self.touched[index].looking = in_time;
+            if in_time {
+                self.schedule.after(LEVEL_STEP_MS, Event::Look(index));
+            }
         }
     }
 
@@ -96,10 +112,13 @@ impl World {
     fn measure_touched(&self, index: usize) -> Touched {
         let fault = &self.scenario.faults[index];
         let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
-        let cut_off: BTreeSet<NodeId> = self.cut_links[index]
-            .iter()
-            .flat_map(|link| link.ends())
-            .collect();
+        let nodes: BTreeSet<NodeId> = match fault.kind {
+            FaultKind::Lossy { .. } => self.gates.keys().copied().collect(),
+            _ => self.cut_links[index]
+                .iter()
+                .flat_map(|link| link.ends())
+                .collect(),
+        };
         let mut touched = Touched {
             frames: self.network.lost + self.network.repeated - self.lost_before[index],
             ended_ms: self.schedule.now_ms(),
@@ -111,7 +130,7 @@ impl World {
             .answered
             .iter()
             .filter(|answered| answered.at_ms >= begins_ms);
-        for answered in during.filter(|answered| cut_off.contains(&answered.gate)) {
+        for answered in during.filter(|answered| nodes.contains(&answered.gate)) {
             touched.taps += 1;
             let tap = &answered.decision.tap;
             let (site, seq) = answered.changeset;
@@ -122,51 +141,4 @@ impl World {
         }
         touched
     }
-}
-
-/// The links each fault cuts.
-pub(super) fn cut_links(scenario: &Scenario, topology: &Topology) -> anyhow::Result<Vec<BTreeSet<Link>>> {
-    let gates: Vec<_> = topology
-        .deciding_gates()
-        .map(|(gate, _)| (gate.id.node(), gate.terminal))
-        .collect();
-    let uplink = |gate: NodeId| Link::between(gate, NodeId::HUB);
-    let of_fault = |kind: &FaultKind| -> anyhow::Result<BTreeSet<Link>> {
-        Ok(match kind {
-            // Terminals have no links among each other: an island is cut off by its uplinks.
-            FaultKind::Island { terminal } => {
-                let inside: BTreeSet<_> = gates
-                    .iter()
-                    .filter(|(_, at)| at == terminal)
-                    .map(|(gate, _)| uplink(*gate))
-                    .collect();
-                let codes: Vec<&str> = topology
-                    .terminals
-                    .iter()
-                    .map(|terminal| terminal.code.as_str())
-                    .collect();
-                anyhow::ensure!(
-                    !inside.is_empty(),
-                    "the network has no terminal {terminal}: {} are allowed",
-                    codes.join(", ")
-                );
-                inside
-            }
-            FaultKind::HubAway => gates.iter().map(|(gate, _)| uplink(*gate)).collect(),
-            FaultKind::Cut { from, to } => {
-                let ends = (topology.node(*from), topology.node(*to));
-                let (from, to) = (
-                    ends.0.map_err(anyhow::Error::msg)?,
-                    ends.1.map_err(anyhow::Error::msg)?,
-                );
-                BTreeSet::from([Link::between(from, to)])
-            }
-            FaultKind::Lossy { .. } => BTreeSet::new(),
-        })
-    };
-    scenario
-        .faults
-        .iter()
-        .map(|fault| of_fault(&fault.kind))
-        .collect()
 }

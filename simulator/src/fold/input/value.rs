@@ -15,6 +15,9 @@ use sync_protocol::money::{Money, MoneyError};
 /// Longest piece of a wrong value quoted in a message, in characters.
 const QUOTED_CHARS_MAX: usize = 60;
 
+/// Most fields of one object: more than any fact has.
+const FIELDS_MAX: usize = 32;
+
 /// What is wrong with a line, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
@@ -93,6 +96,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields: Self::Value = Vec::with_capacity(16);
                 while let Some((Name(name), value)) = map.next_entry()? {
+                    if fields.len() == FIELDS_MAX {
+                        return Err(serde::de::Error::custom(format_args!(
+                            "more than {FIELDS_MAX} fields"
+                        )));
+                    }
                     if fields.iter().any(|(known, _)| *known == name) {
                         let name = clipped(&name);
                         return Err(serde::de::Error::custom(format_args!(
