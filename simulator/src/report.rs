@@ -53,6 +53,8 @@ pub struct FaultReport {
     pub frames: u64,
     /// How long after its end everybody had what had been committed by then.
     pub level_after_ms: Option<i64>,
+    /// Whether the run shows nothing about it.
+    pub touched_nothing: bool,
 }
 
 /// The machine-readable report.
@@ -110,8 +112,9 @@ impl Report {
                 exposure: touched.exposure,
                 frames: touched.frames,
                 level_after_ms: touched.level_after_ms,
+                touched_nothing: touched_nothing(fault.kind, touched),
             });
-        let vacuous = passengers.taps() == 0 || touched.iter().any(|touched| touched.frames == 0);
+        let vacuous = passengers.taps() == 0 || faults.clone().any(|fault| fault.touched_nothing);
         let verdict = match checks.iter().all(|check| check.passed) {
             false => Verdict::Fail,
             true if vacuous => Verdict::Vacuous,
@@ -194,9 +197,9 @@ impl Report {
         if self.taps == 0 {
             line("\nNobody tapped: this run shows nothing about taps.".to_owned());
         }
-        for fault in self.faults.iter().filter(|fault| fault.frames == 0) {
+        for fault in self.faults.iter().filter(|fault| fault.touched_nothing) {
             line(format!(
-                "\nNo frame met this fault, so the run shows nothing about it: {}.",
+                "\nNothing met this fault, so the run shows nothing about it: {}.",
                 fault.fault
             ));
         }
@@ -204,6 +207,13 @@ impl Report {
         line(format!("verdict: {}", self.verdict.word()));
         text
     }
+}
+
+/// Loss shows by the frames it takes. A link that is cut while it was down already loses none, but the taps at its
+/// ends are decided without it.
+const fn touched_nothing(fault: FaultKind, touched: &Touched) -> bool {
+    let taps_count = !matches!(fault, FaultKind::Lossy { .. });
+    touched.frames == 0 && !(taps_count && touched.taps > 0)
 }
 
 fn in_words(fault: &Fault) -> String {

@@ -56,3 +56,20 @@ fn a_run_without_a_tap_shows_nothing() {
     assert_eq!((report.taps, report.verdict), (0, Verdict::Vacuous));
     assert!(summary.contains("Nobody tapped"), "{summary}");
 }
+
+#[test]
+fn a_fault_that_follows_another_at_once_is_not_vacuous() {
+    // Nobody sends on links that are down already, so the second fault takes no frame.
+    let away = "kind = \"hub_away\"";
+    let (report, summary) = run(&with_faults(120, &[(5, 50, away), (55, 50, away)]));
+    assert!(report.faults[1].taps > 0, "{summary}");
+    assert_eq!(report.verdict, Verdict::Pass, "{summary}");
+}
+
+#[test]
+fn a_fault_that_takes_nothing_is_vacuous() {
+    let nothing = "kind = \"lossy\"\nloss_per_mille = 0\nduplicate_per_mille = 0";
+    let (report, summary) = run(&with_faults(60, &[(5, 50, nothing)]));
+    assert_eq!(report.verdict, Verdict::Vacuous, "{summary}");
+    assert!(summary.contains("Nothing met this fault"), "{summary}");
+}
