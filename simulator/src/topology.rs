@@ -35,6 +35,17 @@ pub enum GateService {
     Maintenance,
 }
 
+impl GateService {
+    /// The word in the `gates` table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            GateService::Online => "online",
+            GateService::Maintenance => "maintenance",
+        }
+    }
+}
+
 /// A gate.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -198,14 +198,19 @@ impl World {
         }
     }
 
-    /// The hub publishes the fares, issues the cards and takes their first money.
+    /// The hub publishes the fares, enters the gates' status, issues the cards and takes their first money.
     fn found(&mut self) -> anyhow::Result<()> {
         let policy = self.scenario.traffic.orphan_policy;
         let fares = self
             .topology
             .fare_version(1, 0, policy)
             .context("the network's fares")?;
-        let runs = self.hub.found(fares, &self.traffic.cards)?;
+        let gates: Vec<_> = self
+            .topology
+            .deciding_gates()
+            .map(|(gate, site)| (gate.id, site.status.name()))
+            .collect();
+        let runs = self.hub.found(fares, &gates, &self.traffic.cards)?;
         self.publish(runs);
         self.settle_soon();
         Ok(())

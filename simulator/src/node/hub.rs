@@ -13,10 +13,11 @@ use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::fact::CardStatus;
 use sync_protocol::fare::FareVersion;
 use sync_protocol::have::{Have, Range, SiteHave};
-use sync_protocol::id::{CardId, NodeId, SiteId};
+use sync_protocol::id::{CardId, GateId, NodeId, SiteId};
 use sync_protocol::journey::history::CardProjection;
 use sync_protocol::money::Money;
 use sync_protocol::peer::{Config, Limits, Peer, Refusal};
+use sync_protocol::rows::{RowChange, Value, key};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
@@ -77,12 +78,23 @@ impl HubNode {
         self.authority = Some(authority);
     }
 
-    /// Publishes the fares, issues the cards and takes their first money, before the network opens.
+    /// Publishes the fares, enters the gates' status in the shared table, issues the cards and takes their first
+    /// money, before the network opens.
     ///
     /// # Errors
     /// A decision is refused.
-    pub fn found(&mut self, fares: FareVersion, cards: &[(CardId, Money)]) -> anyhow::Result<Vec<Run>> {
+    pub fn found(
+        &mut self,
+        fares: FareVersion,
+        gates: &[(GateId, &'static str)],
+        cards: &[(CardId, Money)],
+    ) -> anyhow::Result<Vec<Run>> {
         let mut runs = self.decide(0, &[Decision::Fares(fares)])?;
+        let rows: Vec<Decision> = gates
+            .iter()
+            .map(|(gate, status)| Decision::Row(status_row(*gate, status)))
+            .collect();
+        runs.extend(self.decide(0, &rows)?);
         let issue = |(card, _): &(CardId, Money)| Decision::Issue { card: *card };
         let pay = |(card, amount): &(CardId, Money)| {
             let reference = format!("first-{card}");
@@ -232,6 +244,12 @@ impl HubNode {
         *hasher.finalize().as_bytes()
     }
 
+    /// Digest of the shared tables as the hub merged them, comparable with the gates'.
+    #[must_use]
+    pub fn rows_digest(&self) -> [u8; 32] {
+        self.ledger.rows().digest()
+    }
+
     /// Everything the hub's facts say about a card.
     #[must_use]
     pub fn projection(&self, card: CardId) -> Option<CardProjection> {
@@ -243,6 +261,19 @@ impl HubNode {
     pub fn overdraft(&self) -> Money {
         let balances = self.ledger.cards().filter_map(|card| self.ledger.view(card));
         balances.map(|view| (-view.balance).max(Money::ZERO)).sum()
+    }
+}
+
+/// A gate's status as the first edit of its row.
+fn status_row(gate: GateId, status: &str) -> RowChange {
+    RowChange {
+        table: "gates".to_owned(),
+        key: key::pack(&[Value::Integer(i64::from(gate.0))]).expect("BUG: a gate id is a key"),
+        column: "status".to_owned(),
+        value: Value::Text(status.to_owned()),
+        col_version: 1,
+        causal_length: 1,
+        seq: 0,
     }
 }
 
