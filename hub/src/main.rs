@@ -1,0 +1,3 @@
+//! The hub process.
+
+fn main() {}

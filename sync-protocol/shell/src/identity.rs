@@ -1,0 +1,1 @@
+//! Who a node is: its key, its certificate, and whom it believes.

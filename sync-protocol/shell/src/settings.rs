@@ -1,0 +1,1 @@
+//! Settings: a TOML file, then the environment, then flags.
