@@ -15,4 +15,5 @@ pub mod ingest;
 pub mod ledger;
 pub mod outbox;
 pub mod own_site;
+pub mod reference;
 pub mod settle;
