@@ -1,6 +1,8 @@
 //! A gate's database: one SQLite file that holds all it needs to decide alone, and all it passes on.
 //!
-//! - A tap is decided and committed in one transaction ([`Store::tap`]); the changeset it returns goes to the peers.
+//! - Taps are decided and committed by one row of the journal ([`Store::taps`]). After the answer, [`Store::seal`]
+//!   signs them and returns the run for the peers, and when nobody waits [`Store::file`] writes what follows from
+//!   them into the other tables.
 //! - Edits of the replicated tables are captured in their transaction ([`Store::edit`]).
 //! - Logs of others are verified, appended and applied changeset by changeset ([`Store::ingest`]).
 //! - What is held is told by [`Store::have`], and served by [`Store::serve`].
@@ -9,14 +11,18 @@
 //!
 //! # Promises
 //! - What a call returned is durable (WAL, synchronous=FULL); what failed left nothing behind.
+//! - The journal is the truth: a crash between commit, seal and file loses nothing and changes no outcome
+//!   (`tests/store/crash.rs`). Nothing leaves unsigned, and [`Store::have`] tells of signed heads only.
+//! - A tap runs no checkpoint, and when the disk is full it has the ballast ([`Store::disk`]).
 //! - Every start writes a site of its own, so a restored or cloned file never reuses a number. Its first changeset
 //!   opens it and names the node's site before.
 //! - A head never moves back; a changeset is applied as a whole or not at all; nothing verified is lost.
 //! - A card here = the hub's settled state + this terminal's uncovered taps in the order of arrival. It is
 //!   provisional: money is what the hub's fold says.
-//! - Gates that hold the same logs have equal [`Store::digest`]s (`tests/convergence.rs`).
+//! - Gates that hold the same logs have equal [`Store::digest`]s (`tests/store/convergence.rs`).
 
 mod apply;
+mod ballast;
 mod cards;
 mod digest;
 mod edit;
@@ -24,10 +30,14 @@ mod error;
 mod ingest;
 mod journal;
 mod open;
+mod replay;
 mod schema;
+mod seal;
 mod sites;
 mod sql;
 mod taps;
+mod unfiled;
+mod wal;
 mod writer;
 
 use std::fs::File;
@@ -35,12 +45,14 @@ use std::path::{Path, PathBuf};
 
 use crsqlite::Replica;
 use rusqlite::{Connection, OptionalExtension};
+use sync_protocol::changeset::Signature;
 use sync_protocol::decide::{CardKnowledge, Gate, Mode, Policy};
 use sync_protocol::fare::FareBook;
 use sync_protocol::id::{CardId, SiteId};
 use sync_protocol::rows::Schema;
 use sync_protocol::time::Stamp;
 
+pub use ballast::{BALLAST_BYTES, BallastState, Disk};
 pub use digest::StoreDigest;
 pub use edit::GateStatus;
 pub use error::{Fault, IngestError, StoreError};
@@ -48,10 +60,12 @@ pub use ingest::{Ingested, Quarantined, SLICE_CHANGES, Verified};
 pub use journal::RecentTap;
 pub use open::Opening;
 pub use schema::SCHEMA_VERSION;
-pub use taps::{Committed, CommittedGroup, Decided};
+pub use taps::{Committed, Decided, Unrecorded};
 
+use ballast::Ballast;
 use cards::Remembered;
 use sites::Sites;
+use unfiled::Unfiled;
 use writer::Writer;
 
 /// Most taps in one group commit.
@@ -67,9 +81,15 @@ pub struct Store {
     mode: Option<Mode>,
     policy: Policy,
     writer: Writer,
+    /// Over the own site's head, once it was signed.
+    signed: Option<Signature>,
     sites: Sites,
     fares: FareBook,
+    unfiled: Unfiled,
     remembered: Remembered,
+    ballast: Ballast,
+    /// No checkpoint is tried before the WAL file has so many pages.
+    wal_retry_pages: i64,
     schema: Schema,
     /// The highest arrival number given.
     arrival: i64,
@@ -95,6 +115,23 @@ pub struct Counters {
     pub compared: u64,
     /// Of those, different ones: an alarm of severity 1.
     pub divergences: u64,
+    /// Own changesets that were filed from the journal after a crash.
+    pub replayed: u64,
+    /// Own changesets in the journal that nobody can sign, because the node has another key by now: they are not in
+    /// the tables and go to nobody. A start with the old key brings them back. An alarm.
+    pub unsigned: u64,
+    /// Times that filing failed; it is tried again.
+    pub filing_failures: u64,
+    /// Times that moving the WAL file's content failed; it is tried again.
+    pub checkpoint_failures: u64,
+    /// Times the ballast was freed for a tap.
+    pub ballast_freed: u64,
+    /// Times the ballast was made.
+    pub ballast_made: u64,
+    /// Commits of taps that failed because the disk was full, without the ballast too.
+    pub disk_full: u64,
+    /// Slices of runs refused because what is left of the disk is kept for taps.
+    pub kept_out: u64,
 }
 
 impl Store {
@@ -166,28 +203,20 @@ impl Store {
         &self.path
     }
 
-    /// The connection, for reading what has no method here. Writing past the store breaks its promises.
+    /// The connection, for reading what has no method here. Writing past the store breaks its promises. Rows of the
+    /// last taps are in all tables and views after [`Store::file`].
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.replica
     }
 
-    /// Moves the WAL file's content into the database while nobody waits, so that no tap has to.
+    /// Files what waits, closes the file and tells when that fails. Dropping the store closes it silently and files
+    /// nothing, as a crash would.
     ///
     /// # Errors
-    /// The database failed.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let moved = self
-            .replica
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        self.named(moved.map_err(Fault::from))
-    }
-
-    /// Closes the file and tells when that fails; dropping the store closes it silently.
-    ///
-    /// # Errors
-    /// SQLite could not close the file. Everything committed is durable nevertheless.
-    pub fn close(self) -> Result<(), StoreError> {
+    /// Filing failed, or SQLite could not close the file. Everything committed is durable nevertheless.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.file()?;
         let Store { replica, path, .. } = self;
         replica.close().map_err(|error| StoreError {
             path,

@@ -172,7 +172,7 @@ impl Applier<'_> {
             Fact::Tap(tap) => {
                 self.arrival += 1;
                 let filed = FiledTap {
-                    tap: &tap,
+                    tap,
                     charged: None,
                     origin: None,
                 };

@@ -17,8 +17,10 @@ use sync_protocol::time::Stamp;
 use super::error::Fault;
 use super::sites::{Ordinal, Sites, integer, seq};
 use super::sql;
+use super::unfiled::Unfiled;
 
-/// Most cards kept in memory; beyond it all are forgotten and read again.
+/// Most cards kept in memory; beyond it all are forgotten and read again, but for those with taps that wait to be
+/// filed.
 const REMEMBERED_MAX: usize = 4_096;
 /// Kind of a tap among facts.
 const KIND_TAP: u8 = 0;
@@ -43,6 +45,20 @@ impl Card {
         }
     }
 
+    /// Folds one more tap of this gate onto it, and tells what goes into the tap's row.
+    pub(super) fn take_own(&mut self, tap: &Tap, key: &OrderKey, fares: &FareBook) -> FiledTap {
+        let before = *self.view();
+        self.take(tap, key, fares);
+        let view = self.view();
+        let taken = before.balance - view.balance;
+        let open = before.open.filter(|_| tap.accepted && view.open != before.open);
+        FiledTap {
+            tap: *tap,
+            charged: (taken != tap.quoted.unwrap_or_default()).then_some(taken),
+            origin: open.map(|open| open.entry.terminal),
+        }
+    }
+
     pub(super) fn view(&self) -> &CardView {
         &self.knowledge.view
     }
@@ -57,9 +73,9 @@ impl Remembered {
         self.0.get(&card)
     }
 
-    pub(super) fn put(&mut self, id: CardId, card: Card) {
-        if self.0.len() >= REMEMBERED_MAX {
-            self.0.clear();
+    pub(super) fn put(&mut self, id: CardId, card: Card, unfiled: &Unfiled) {
+        if self.0.len() >= REMEMBERED_MAX && !self.0.contains_key(&id) {
+            self.0.retain(|id, _| unfiled.has(*id));
         }
         self.0.insert(id, card);
     }
@@ -209,8 +225,9 @@ pub(super) fn read_fact(
 }
 
 /// A tap to be filed under its card.
-pub(super) struct FiledTap<'a> {
-    pub(super) tap: &'a Tap,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FiledTap {
+    pub(super) tap: Tap,
     /// What it took from the balance known here, when that is not what it quoted.
     pub(super) charged: Option<Money>,
     /// Where the journey known here began.
@@ -223,9 +240,9 @@ pub(super) fn file_tap(
     ordinal: Ordinal,
     arrival: i64,
     key: &OrderKey,
-    filed: &FiledTap<'_>,
+    filed: &FiledTap,
 ) -> Result<(), Fault> {
-    let tap = filed.tap;
+    let tap = &filed.tap;
     transaction.prepare_cached(sql::FACT_INSERT)?.execute(params![
         tap.card.as_str(),
         arrival,

@@ -7,6 +7,9 @@ use sync_protocol::id::{CardId, GateId};
 use sync_protocol::rows::ROW_CHANGES_MAX;
 
 use super::error::Fault;
+use super::seal::write_unfiled;
+use super::sites::Site;
+use super::writer::append_body;
 use super::{Store, StoreError, sql};
 
 /// What the `gates` table says of a gate.
@@ -51,7 +54,8 @@ pub(super) fn mode_named(name: &str) -> Option<Mode> {
 
 impl Store {
     /// Edits replicated tables: what `write` changes in them becomes one changeset of the same transaction.
-    /// `None` when it changed nothing. `write` must not use savepoints, and nothing of it stays when it fails.
+    /// `None` when it changed nothing. `write` must not use savepoints, and nothing of it stays when it fails. Taps
+    /// that were not sealed yet are in the run before it.
     ///
     /// # Errors
     /// `write` failed, changed more than [`ROW_CHANGES_MAX`] cells or something that peers would refuse, or the
@@ -127,28 +131,43 @@ impl Store {
         wall_ms: i64,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<Option<Run>, Fault> {
+        self.sign_head();
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
+        write_unfiled(&transaction, &self.unfiled, &self.writer, &self.sites)?;
         write(&transaction)?;
         let rows = crsqlite::changes_of_transaction(&transaction, &self.schema, ROW_CHANGES_MAX)?;
         if rows.is_empty() {
             transaction.commit()?;
+            self.unfiled.clear();
             return Ok(None);
         }
-        let changes = rows
-            .into_iter()
-            .map(|row| Change::new(&Content::Row(row)))
-            .collect();
+        let changes = rows.into_iter().map(|row| Change::new(&Content::Row(row)));
         let at = self.writer.last.next(wall_ms);
         let place = self.writer.place(&self.sites);
-        let appended = self
-            .writer
-            .append(&transaction, place, at, changes, at, self.arrival)?;
+        let body = place.body(at, changes)?;
+        let head = place.site.head.then(&body);
+        let signature = self.writer.sign(place.site.id, &head);
+        let site = Site {
+            head,
+            stamp: at,
+            arrival: self.arrival,
+            ..place.site
+        };
+        if place.open.is_some() {
+            site.insert(&transaction)?;
+        } else {
+            site.advance(&transaction)?;
+        }
+        append_body(&transaction, site.ordinal, head.seq, &body, Some(&signature))?;
         transaction.commit()?;
 
+        self.unfiled.clear();
         self.writer.last = at;
-        self.sites.put(appended.site);
+        self.sites.put(site);
+        self.signed = Some(signature);
+        self.writer.keep_for_run(head.seq, body);
         self.remembered.forget_all();
         self.read_mode()?;
-        Ok(Some(appended.run))
+        Ok(self.writer.take_run(signature))
     }
 }

@@ -24,6 +24,14 @@ impl fmt::Display for StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether the disk is full, without the ballast too.
+    #[must_use]
+    pub const fn is_disk_full(&self) -> bool {
+        matches!(self.fault, Fault::Full)
+    }
+}
+
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.fault.source()
@@ -62,6 +70,12 @@ pub enum Fault {
     /// No room.
     #[error("the disk is full: free some space; nothing was committed")]
     Full,
+    /// What is left is kept for taps: see [`Disk`](super::Disk).
+    #[error(
+        "the disk is nearly full, and what is left is kept for taps: free some space, or configure a smaller ballast; \
+         what other nodes hold comes later"
+    )]
+    Reserved,
     /// Not writable.
     #[error("the file or its folder is read-only: make both writable for this user")]
     ReadOnly,
@@ -83,6 +97,9 @@ pub enum Fault {
     /// More taps than one group commit takes.
     #[error("{0} taps in one group: between 1 and {max} are allowed", max = super::GROUP_TAPS_MAX)]
     Group(usize),
+    /// A transaction was left open on the connection.
+    #[error("a transaction is under way on the store's connection: end it first")]
+    InTransaction,
     /// cr-sqlite refused.
     #[error(transparent)]
     Rows(crsqlite::Error),
@@ -90,6 +107,9 @@ pub enum Fault {
     #[error("SQLite: {0}")]
     Sqlite(rusqlite::Error),
 }
+
+/// What SQLite says when there is no room for another part of the WAL file's index.
+const SQLITE_IOERR_SHMSIZE: i32 = 10 | (19 << 8);
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Fault {
@@ -102,7 +122,9 @@ impl From<rusqlite::Error> for Fault {
             };
         };
         let text = error.to_string();
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         match code {
+            _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Fault::Full,
             ErrorCode::DiskFull => Fault::Full,
             ErrorCode::ReadOnly => Fault::ReadOnly,
             ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Fault::CannotOpen(text),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, SiteRole, Trust};
 use sync_protocol::have::SiteHave;
 use sync_protocol::id::{Seq, SiteId};
@@ -15,8 +15,9 @@ use sync_protocol::time::Stamp;
 
 use super::apply::{Applier, Effects, Failure, Refusal};
 use super::error::{Fault, IngestError};
-use super::sites::{Ordinal, Site, seq};
-use super::writer::insert_body;
+use super::seal::write_unfiled;
+use super::sites::{Ordinal, Site, integer, seq};
+use super::wal::WAL_PAGES;
 use super::{Store, StoreError, sql};
 
 /// Changes in one slice while taps wait: one to two milliseconds with the commit. A changeset is never split.
@@ -146,10 +147,17 @@ impl Store {
     }
 
     fn try_slice(&mut self, verified: &Verified, changes_max: usize) -> Result<Ingested, Fault> {
+        if !self.ballast.leaves_room_for_others() {
+            self.counters.kept_out += 1;
+            return Err(Fault::Reserved);
+        }
         let mut refused = BTreeMap::new();
         loop {
             match self.attempt(verified, changes_max, &refused) {
-                Ok(ingested) => return Ok(ingested),
+                Ok(ingested) => {
+                    self.bound_wal(WAL_PAGES);
+                    return Ok(ingested);
+                }
                 Err((_, Failure::Fault(fault))) => return Err(fault),
                 // Each turn adds a changeset, and a run has finitely many.
                 Err((seq, Failure::Rows(reason))) => {
@@ -166,8 +174,10 @@ impl Store {
         refused: &BTreeMap<Seq, Refusal>,
     ) -> Result<Ingested, (Seq, Failure)> {
         let fault = |fault: Fault| (Seq::NONE, Failure::Fault(fault));
+        self.sign_head();
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)
             .map_err(|error| fault(error.into()))?;
+        write_unfiled(&transaction, &self.unfiled, &self.writer, &self.sites).map_err(fault)?;
         let known = self.sites.get(verified.run.site).copied();
         let mut site = known.unwrap_or_else(|| new_site(verified, self.sites.next_ordinal()));
         let mut applier = Applier {
@@ -191,8 +201,8 @@ impl Store {
                 .body(&site, seq, &body, refused.get(&seq))
                 .map_err(|failure| (seq, failure))?;
             let signature = (seq == verified.run.last()).then_some(&verified.run.signature.0);
-            insert_body(&transaction, &site, seq, bytes, signature).map_err(fault)?;
-            (site.head, site.stamp) = (*head, last_stamp(&body).unwrap_or(site.stamp));
+            take_body(&transaction, site.ordinal, seq, bytes, signature).map_err(fault)?;
+            (site.head, site.stamp) = (*head, body.as_ref().map_or(site.stamp, last_stamp));
             changesets += 1;
         }
         let (effects, arrival) = (applier.effects, applier.arrival);
@@ -207,6 +217,7 @@ impl Store {
         }
         transaction.commit().map_err(|error| fault(error.into()))?;
 
+        self.unfiled.clear();
         self.arrival = arrival;
         if changesets > 0 {
             self.sites.put(site);
@@ -250,11 +261,8 @@ impl Store {
         let site =
             site.ok_or_else(|| Fault::Content(format!("a change of site {ordinal}, which is in no table")))?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
-        let bytes: Vec<u8> = transaction.query_row(
-            sql::JOURNAL_BODY,
-            [ordinal, super::sites::integer(position)],
-            |row| row.get(0),
-        )?;
+        let bytes: Vec<u8> =
+            transaction.query_row(sql::JOURNAL_BODY, [ordinal, integer(position)], |row| row.get(0))?;
         let body = Body::decode(&bytes).map_err(|error| Fault::Content(error.to_string()))?;
         let mut applier = Applier {
             transaction: &transaction,
@@ -273,10 +281,7 @@ impl Store {
         let (effects, arrival) = (applier.effects, applier.arrival);
         let site = Site { arrival, ..site };
         site.advance(&transaction)?;
-        transaction.execute(
-            sql::UNAPPLIED_DELETE,
-            rusqlite::params![ordinal, super::sites::integer(position), index],
-        )?;
+        transaction.execute(sql::UNAPPLIED_DELETE, params![ordinal, integer(position), index])?;
         transaction.commit()?;
         self.arrival = arrival;
         self.sites.put(site);
@@ -369,13 +374,27 @@ fn rest<'a>(verified: &'a Verified, site: &Site) -> impl Iterator<Item = (&'a By
         .skip_while(move |(_, next)| next.seq <= head)
 }
 
+/// Appends a verified body to the journal. Only of an own site can there be one already: see [`super::replay`].
+fn take_body(
+    transaction: &Connection,
+    site: Ordinal,
+    seq: Seq,
+    body: &Bytes,
+    signature: Option<&[u8; 64]>,
+) -> Result<(), Fault> {
+    transaction.prepare_cached(sql::JOURNAL_TAKE)?.execute(params![
+        site,
+        integer(seq),
+        body.as_ref(),
+        signature.map(|bytes| bytes.as_slice())
+    ])?;
+    Ok(())
+}
+
 /// Time of a changeset's last change.
-fn last_stamp(body: &Result<Body, Refusal>) -> Option<Stamp> {
-    let body = body.as_ref().ok()?;
-    Some(
-        body.changes
-            .last()
-            .and_then(|change| change.at)
-            .unwrap_or(body.at),
-    )
+pub(super) fn last_stamp(body: &Body) -> Stamp {
+    body.changes
+        .last()
+        .and_then(|change| change.at)
+        .unwrap_or(body.at)
 }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use rusqlite::params;
-use sync_protocol::changeset::{BODIES_MAX, Body, Content, Head, Run, Signature};
+use sync_protocol::changeset::{BODIES_MAX, Body, Content, Head, PublicKey, Run, Signature};
 use sync_protocol::codec;
 use sync_protocol::fact::{Fact, Tap};
 use sync_protocol::have::{Have, Range};
-use sync_protocol::id::{FactId, Seq, SiteId};
+use sync_protocol::id::{FactId, NodeId, Seq, SiteId};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
@@ -81,8 +81,9 @@ impl Store {
                 break;
             }
             bodies.push(body.into());
-            if let Some(signature) = row.get::<_, Option<[u8; 64]>>(2)? {
-                signed = Some((bodies.len(), Signature(signature)));
+            let stored = row.get::<_, Option<[u8; 64]>>(2)?.map(Signature);
+            if let Some(signature) = stored.or_else(|| self.signature_made(site, position)) {
+                signed = Some((bodies.len(), signature));
             }
         }
         let Some((length, signature)) = signed else {
@@ -95,6 +96,19 @@ impl Store {
             bodies,
             signature,
         }])
+    }
+
+    /// A signature that is not stored yet.
+    fn signature_made(&self, site: &Site, position: Seq) -> Option<Signature> {
+        (site.id == self.writer.site)
+            .then(|| self.unfiled.signature_at(position))
+            .flatten()
+    }
+
+    /// Whether this key is known to be this node's, from a site that was admitted.
+    #[must_use]
+    pub fn knows_key(&self, node: NodeId, key: &PublicKey) -> bool {
+        self.sites.knows_key(node, key)
     }
 
     /// This gate's last taps, newest first, over all starts of it; at most 1,000.

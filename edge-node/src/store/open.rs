@@ -12,9 +12,12 @@ use sync_protocol::decide::{Gate, Policy};
 use sync_protocol::fare::{FareBook, FareVersion};
 use sync_protocol::id::SiteId;
 
+use super::ballast::Ballast;
 use super::cards::Remembered;
 use super::error::Fault;
 use super::sites::Sites;
+use super::unfiled::Unfiled;
+use super::wal::WAL_BYTES_KEPT;
 use super::writer::Writer;
 use super::{Counters, Store, StoreError, schema, sql};
 
@@ -22,10 +25,6 @@ use super::{Counters, Store, StoreError, schema, sql};
 const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// SQLite's page cache, KiB.
 const CACHE_KIB: i64 = 4_096;
-/// Pages in the WAL file before a commit moves them into the database.
-const CHECKPOINT_PAGES: i64 = 1_000;
-/// What the WAL file is cut to after a checkpoint, bytes.
-const WAL_BYTES_KEPT: i64 = 16 << 20;
 /// Prepared statements kept.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -41,6 +40,9 @@ pub struct Opening {
     pub certificate: Vec<u8>,
     /// Drawn anew for every start: makes the new site's id.
     pub random: [u8; 16],
+    /// Bytes on the disk that are kept for taps, in a file beside the database; 0 for none. Where nothing else is
+    /// configured, [`BALLAST_BYTES`](super::BALLAST_BYTES).
+    pub ballast_bytes: u64,
 }
 
 impl Store {
@@ -60,9 +62,61 @@ impl Store {
 
 fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
     let lock = lock(path)?;
+    let mut ballast = Ballast::find(path, opening.ballast_bytes);
     let key = opening.signer.public_key();
     let site = SiteId::derive(&key.0, &opening.random);
+    let mut freed = 0;
+    let replica = match replica(path, site) {
+        Err(Fault::Full) if ballast.free() => {
+            freed += 1;
+            replica(path, site)
+        }
+        other => other,
+    }?;
+    let sites = Sites::load(&replica)?;
+    let gate = opening.gate;
+    let writer = Writer::new(
+        gate.id.node(),
+        gate.terminal,
+        opening.signer,
+        opening.random,
+        opening.certificate,
+    );
+    let mut store = Store {
+        schema: crsqlite::schema(&replica)?,
+        fares: fares(&replica)?,
+        arrival: sites.iter().map(|site| site.arrival).max().unwrap_or(0),
+        replica,
+        path: path.to_path_buf(),
+        _lock: lock,
+        own_gate: gate,
+        mode: None,
+        policy: opening.policy,
+        writer,
+        signed: None,
+        sites,
+        unfiled: Unfiled::default(),
+        remembered: Remembered::default(),
+        ballast,
+        wal_retry_pages: 0,
+        counters: Counters {
+            ballast_freed: freed,
+            ..Counters::default()
+        },
+    };
+    store.replay()?;
+    store.writer.last = store.sites.own().map(|site| site.stamp).max().unwrap_or_default();
+    store.read_mode()?;
+    match store.apply_pending() {
+        Ok(_) | Err(Fault::Full) => {}
+        Err(fault) => return Err(fault),
+    }
+    store.counters.ballast_made += u64::from(store.ballast.make());
+    Ok(store)
+}
 
+/// The connection, with the schema as this program knows it, for a site to write.
+fn replica(path: &Path, site: SiteId) -> Result<Replica, Fault> {
     // cr-sqlite reads its site id when it is loaded: the first connection sets it, the second one works.
     let connection = connect(path)?;
     schema::check(&connection)?;
@@ -76,34 +130,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
     tune(&connection)?;
     let replica = Replica::open(connection)?;
     replica.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    let sites = Sites::load(&replica)?;
-    let gate = opening.gate;
-    let writer = Writer::new(
-        gate.id.node(),
-        gate.terminal,
-        opening.signer,
-        opening.random,
-        opening.certificate,
-        &sites,
-    );
-    let mut store = Store {
-        schema: crsqlite::schema(&replica)?,
-        fares: fares(&replica)?,
-        arrival: sites.iter().map(|site| site.arrival).max().unwrap_or(0),
-        replica,
-        path: path.to_path_buf(),
-        _lock: lock,
-        own_gate: gate,
-        mode: None,
-        policy: opening.policy,
-        writer,
-        sites,
-        remembered: Remembered::default(),
-        counters: Counters::default(),
-    };
-    store.read_mode()?;
-    store.apply_pending()?;
-    Ok(store)
+    Ok(replica)
 }
 
 /// One process at a time: a lock on a file beside the database, which the system takes back when the process ends.
@@ -145,7 +172,8 @@ fn tune(connection: &Connection) -> Result<(), Fault> {
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // Never inside a commit: see `wal`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The logs held here, in memory as in the table `sites`, and what the hub has covered of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Row, params};
 use sync_protocol::changeset::{ChainHash, Head, PublicKey, SiteRole};
@@ -38,6 +38,7 @@ pub(super) struct Sites {
     by_id: BTreeMap<SiteId, Site>,
     ids: BTreeMap<Ordinal, SiteId>,
     covered: BTreeMap<SiteId, Seq>,
+    keys: BTreeSet<(NodeId, PublicKey)>,
     have: Have,
 }
 
@@ -86,8 +87,19 @@ impl Sites {
         self.by_id.values()
     }
 
-    /// Notes a site that was inserted or advanced. Heads never move back.
+    /// Whether a site of this node with this key was admitted.
+    pub(super) fn knows_key(&self, node: NodeId, key: &PublicKey) -> bool {
+        self.keys.contains(&(node, *key))
+    }
+
+    /// Notes a site that was inserted or advanced, up to a signed head. Heads never move back.
     pub(super) fn put(&mut self, site: Site) {
+        self.extend(site);
+        self.sealed(site.id);
+    }
+
+    /// Notes a site whose new head is not signed yet: it is not in [`Have`] before [`Sites::sealed`].
+    pub(super) fn extend(&mut self, site: Site) {
         let known = self.by_id.entry(site.id).or_insert(site);
         assert!(
             known.head.seq <= site.head.seq,
@@ -96,14 +108,25 @@ impl Sites {
         );
         *known = site;
         self.ids.insert(site.ordinal, site.id);
-        self.have.advance(
-            site.id,
-            SiteHave {
-                role: site.role,
-                floor: site.floor,
-                head: site.head,
-            },
-        );
+        self.keys.insert((site.node, site.key));
+    }
+
+    /// Notes that the head of a site is signed: it can be served.
+    pub(super) fn sealed(&mut self, id: SiteId) {
+        let Some(site) = self.by_id.get(&id).filter(|site| site.head.seq > Seq::NONE) else {
+            return;
+        };
+        let have = SiteHave {
+            role: site.role,
+            floor: site.floor,
+            head: site.head,
+        };
+        self.have.advance(id, have);
+    }
+
+    /// Whether the head of a site is signed.
+    pub(super) fn is_sealed(&self, site: &Site) -> bool {
+        self.have.head(site.id).seq >= site.head.seq
     }
 
     /// Notes up to where the hub's settled states cover a site. Never moves back.

@@ -1,18 +1,26 @@
-//! Taps: decision and commit in one transaction (D-27), several at once when they wait together.
+//! Taps: decided from memory and tables, and committed by one row of the journal (D-27), several at once when they
+//! wait together.
+//!
+//! No other program writes the file, so what was read before the commit still holds at the commit.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use bytes::Bytes;
 use rusqlite::{Transaction, TransactionBehavior};
 use sync_protocol::changeset::{Change, Content, Run};
-use sync_protocol::decide::{Circumstances, Decision, Presentation};
-use sync_protocol::fact::Fact;
-use sync_protocol::id::{CardId, FactId, OrderKey, TerminalCode};
+use sync_protocol::decide::{Circumstances, Decision, Gate, Presentation};
+use sync_protocol::fact::{Direction, Fact, Reason};
+use sync_protocol::id::{CardId, FactId, OrderKey, Seq};
 use sync_protocol::journey::CardView;
 use sync_protocol::money::Money;
 use sync_protocol::time::Stamp;
 
 use super::cards::{self, Card, FiledTap};
 use super::error::Fault;
+use super::sites::Site;
+use super::unfiled::Commit;
+use super::writer::{Place, append_body};
 use super::{GROUP_TAPS_MAX, Store, StoreError};
 
 /// A decided tap, durable.
@@ -28,7 +36,7 @@ pub struct Decided {
     pub view: CardView,
 }
 
-/// One tap and its changeset.
+/// One tap, sealed.
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// The tap.
@@ -37,167 +45,187 @@ pub struct Committed {
     pub run: Run,
 }
 
-/// Taps of one changeset.
-#[derive(Clone, Debug)]
-pub struct CommittedGroup {
-    /// The taps, in the order they were given.
-    pub decided: Vec<Decided>,
-    /// For the peers.
-    pub run: Run,
+/// A tap that was decided and is recorded nowhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Unrecorded {
+    /// What was decided.
+    pub decision: Decision,
+    /// The card before it, as far as this gate knows.
+    pub view: CardView,
 }
 
-/// A decided tap on its way into the tables.
-struct Step {
-    decided: Decided,
-    change: Change,
-    charged: Option<Money>,
-    origin: Option<TerminalCode>,
+/// Decided taps on their way into the journal.
+struct Group {
+    decided: Vec<Decided>,
+    changes: Vec<Change>,
+    filed: Vec<(OrderKey, FiledTap)>,
+    cards: BTreeMap<CardId, Card>,
+    /// Time of the last one.
+    last: Stamp,
 }
 
 impl Store {
-    /// Decides one tap and commits it; when this returns, the tap is durable and the barrier may open.
-    ///
-    /// The fact is stamped with the tap clock: the presentation's time, or just after the last stamp when the
-    /// clock reads earlier than that. `age_ms` is the age of the gate's knowledge
-    /// ([`sync_protocol::knowledge::KnowledgeAge`]).
+    /// Decides one tap, commits and seals it; when this returns, the tap is durable and the barrier may open.
+    /// Somebody who waits is served faster by [`Store::taps`] and, after the answer, [`Store::seal`].
     ///
     /// # Errors
-    /// The database failed. Nothing is committed, and the tap may be tried again.
+    /// See [`Store::taps`].
     pub fn tap(&mut self, presentation: &Presentation, age_ms: i64) -> Result<Committed, StoreError> {
-        let mut group = self.taps(std::slice::from_ref(presentation), age_ms)?;
-        let decided = group
-            .decided
-            .pop()
-            .expect("BUG: a group has as many taps as were given");
+        let mut decided = self.taps(std::slice::from_ref(presentation), age_ms)?;
+        let run = self.seal()?;
         Ok(Committed {
-            decided,
-            run: group.run,
+            decided: decided
+                .pop()
+                .expect("BUG: as many taps are decided as were given"),
+            run: run.expect("BUG: a run follows each commit"),
         })
     }
 
-    /// Decides 1 to [`GROUP_TAPS_MAX`] taps and commits them together. Each decision sees the ones before it.
+    /// Decides 1 to [`GROUP_TAPS_MAX`] taps and commits them together; when this returns, they are durable and the
+    /// barriers may open. Each decision sees the ones before it. [`Store::seal`] makes them ready for the peers.
+    ///
+    /// A fact is stamped with the tap clock: the presentation's time, or just after the last stamp when the clock
+    /// reads earlier than that. `age_ms` is the age of the gate's knowledge
+    /// ([`sync_protocol::knowledge::KnowledgeAge`]).
     ///
     /// # Errors
-    /// See [`Store::tap`]; or the group is empty or too large.
-    pub fn taps(
-        &mut self,
-        presentations: &[Presentation],
-        age_ms: i64,
-    ) -> Result<CommittedGroup, StoreError> {
+    /// The group is empty or too large, or the database failed. Nothing is committed, and the taps may be tried
+    /// again. When the disk is full ([`StoreError::is_disk_full`]), [`Store::decide_only`] says how to go on.
+    pub fn taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<Vec<Decided>, StoreError> {
         let result = self.try_taps(presentations, age_ms);
         self.named(result)
     }
 
-    fn try_taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<CommittedGroup, Fault> {
-        if presentations.is_empty() || presentations.len() > GROUP_TAPS_MAX {
-            return Err(Fault::Group(presentations.len()));
-        }
+    /// What a gate does that cannot record a tap: an exit opens as always (I7), and so does free flow; an entry that
+    /// would open is denied, because the hold would be nowhere. Changes nothing.
+    #[must_use]
+    pub fn decide_only(&self, presentation: &Presentation, age_ms: i64) -> Unrecorded {
+        let knowledge = self.card(presentation.card).unwrap_or_default();
         let gate = self.gate();
-        let circumstances = Circumstances {
-            gate: &gate,
+        let mut decision = self.circumstances(&gate, age_ms).decide(presentation, &knowledge);
+        let tap = &mut decision.tap;
+        if tap.accepted && tap.direction == Direction::Entry && tap.reason != Reason::FreeFlow {
+            (tap.accepted, tap.reason, tap.hold) = (false, Reason::GateClosed, Money::ZERO);
+        }
+        Unrecorded {
+            decision,
+            view: knowledge.view,
+        }
+    }
+
+    fn circumstances<'a>(&'a self, gate: &'a Gate, age_ms: i64) -> Circumstances<'a> {
+        Circumstances {
+            gate,
             policy: &self.policy,
             fares: &self.fares,
             age_ms,
-        };
-        let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
-        let place = self.writer.place(&self.sites);
-        let mut group: BTreeMap<CardId, Card> = BTreeMap::new();
-        let mut steps: Vec<Step> = Vec::with_capacity(presentations.len());
-        let mut last = self.writer.last;
-        for presentation in presentations {
-            let card = match group.entry(presentation.card) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    entry.insert(match self.remembered.get(presentation.card) {
-                        Some(card) => card.clone(),
-                        None => cards::load(
-                            &transaction,
-                            &self.sites,
-                            &self.fares,
-                            gate.terminal,
-                            presentation.card,
-                        )?,
-                    })
-                }
-            };
-            last = last.next(presentation.at_ms);
-            let key = OrderKey {
-                at: last,
-                id: place.fact_id(steps.len()),
-            };
-            let own = (!steps.is_empty()).then_some(last);
-            steps.push(step(&circumstances, presentation, card, &key, own));
         }
-
-        let first = self.arrival + 1;
-        for (arrival, step) in (first..).zip(&steps) {
-            let key = OrderKey {
-                at: step.decided.at,
-                id: step.decided.fact,
-            };
-            let filed = FiledTap {
-                tap: &step.decided.decision.tap,
-                charged: step.charged,
-                origin: step.origin,
-            };
-            cards::file_tap(&transaction, place.site.ordinal, arrival, &key, &filed)?;
-        }
-        let arrival = self.arrival + steps.len() as i64;
-        let at = steps[0].decided.at;
-        let (decided, changes): (Vec<_>, Vec<_>) =
-            steps.into_iter().map(|step| (step.decided, step.change)).unzip();
-        let appended = self
-            .writer
-            .append(&transaction, place, at, changes, last, arrival)?;
-        transaction.commit()?;
-
-        self.writer.last = last;
-        self.arrival = arrival;
-        self.sites.put(appended.site);
-        for (id, card) in group {
-            self.remembered.put(id, card);
-        }
-        self.counters.taps += decided.len() as u64;
-        Ok(CommittedGroup {
-            decided,
-            run: appended.run,
-        })
     }
-}
 
-/// Decides one tap and folds it onto the card.
-fn step(
-    circumstances: &Circumstances<'_>,
-    presentation: &Presentation,
-    card: &mut Card,
-    key: &OrderKey,
-    own_time: Option<Stamp>,
-) -> Step {
-    let presentation = Presentation {
-        at_ms: key.at.ms,
-        ..*presentation
-    };
-    let decision = circumstances.decide(&presentation, &card.knowledge);
-    let before = *card.view();
-    card.take(&decision.tap, key, circumstances.fares);
-    let view = *card.view();
-    let taken = before.balance - view.balance;
-    let charged = (taken != decision.tap.quoted.unwrap_or_default()).then_some(taken);
-    let open = before
-        .open
-        .filter(|_| decision.tap.accepted && view.open != before.open);
-    Step {
-        change: Change {
-            at: own_time,
-            ..Change::new(&Content::Fact(Fact::Tap(decision.tap)))
-        },
-        charged,
-        origin: open.map(|open| open.entry.terminal),
-        decided: Decided {
-            decision,
-            fact: key.id,
-            at: key.at,
-            view,
-        },
+    fn try_taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<Vec<Decided>, Fault> {
+        if presentations.is_empty() || presentations.len() > GROUP_TAPS_MAX {
+            return Err(Fault::Group(presentations.len()));
+        }
+        if self.unfiled.is_full() {
+            self.file_unfiled()?;
+        }
+        let place = self.writer.place(&self.sites);
+        let group = self.decide_group(&place, presentations, age_ms)?;
+        let body = place.body(group.decided[0].at, group.changes)?;
+        let head = place.site.head.then(&body);
+        self.for_taps(|store| store.append(&place, head.seq, &body))?;
+
+        let first_arrival = self.arrival + 1;
+        self.arrival += group.filed.len() as i64;
+        self.writer.last = group.last;
+        self.sites.extend(Site {
+            head,
+            stamp: group.last,
+            arrival: self.arrival,
+            ..place.site
+        });
+        self.unfiled.push(Commit {
+            head,
+            bytes: body.len(),
+            first_arrival,
+            taps: group.filed,
+            signature: None,
+        });
+        self.writer.keep_for_run(head.seq, body);
+        for (id, card) in group.cards {
+            self.remembered.put(id, card, &self.unfiled);
+        }
+        self.counters.taps += group.decided.len() as u64;
+        Ok(group.decided)
+    }
+
+    /// Decides taps one after the other, in memory only.
+    fn decide_group(
+        &self,
+        place: &Place,
+        presentations: &[Presentation],
+        age_ms: i64,
+    ) -> Result<Group, Fault> {
+        let gate = self.gate();
+        let circumstances = self.circumstances(&gate, age_ms);
+        let mut group = Group {
+            decided: Vec::with_capacity(presentations.len()),
+            changes: Vec::with_capacity(presentations.len()),
+            filed: Vec::with_capacity(presentations.len()),
+            cards: BTreeMap::new(),
+            last: self.writer.last,
+        };
+        for presentation in presentations {
+            let card = match group.cards.entry(presentation.card) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(self.known(&gate, presentation.card)?),
+            };
+            let first = group.decided.is_empty();
+            group.last = group.last.next(presentation.at_ms);
+            let key = OrderKey {
+                at: group.last,
+                id: place.fact_id(group.decided.len()),
+            };
+            let presentation = Presentation {
+                at_ms: key.at.ms,
+                ..*presentation
+            };
+            let decision = circumstances.decide(&presentation, &card.knowledge);
+            let filed = card.take_own(&decision.tap, &key, &self.fares);
+            group.changes.push(Change {
+                at: (!first).then_some(key.at),
+                ..Change::new(&Content::Fact(Fact::Tap(decision.tap)))
+            });
+            group.filed.push((key, filed));
+            group.decided.push(Decided {
+                decision,
+                fact: key.id,
+                at: key.at,
+                view: *card.view(),
+            });
+        }
+        Ok(group)
+    }
+
+    fn known(&self, gate: &Gate, card: CardId) -> Result<Card, Fault> {
+        match self.remembered.get(card) {
+            Some(card) => Ok(card.clone()),
+            None => cards::load(&self.replica, &self.sites, &self.fares, gate.terminal, card),
+        }
+    }
+
+    /// Commits one row of the journal. The first one of a start makes its site known, which needs a transaction; all
+    /// others are single statements, which are their own.
+    fn append(&mut self, place: &Place, seq: Seq, body: &Bytes) -> Result<(), Fault> {
+        if !self.replica.is_autocommit() {
+            return Err(Fault::InTransaction);
+        }
+        if place.open.is_none() {
+            return append_body(&self.replica, place.site.ordinal, seq, body, None);
+        }
+        let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
+        place.site.insert(&transaction)?;
+        append_body(&transaction, place.site.ordinal, seq, body, None)?;
+        Ok(transaction.commit()?)
     }
 }

@@ -2,33 +2,40 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, params};
-use sync_protocol::changeset::{Body, Change, Content, Head, PublicKey, Run, Signer, SiteOpen, SiteRole};
+use sync_protocol::changeset::{
+    Body, Change, Content, Head, PublicKey, Run, Signature, Signer, SiteOpen, SiteRole,
+};
 use sync_protocol::id::{FactId, NodeId, Seq, SiteId, TerminalCode};
 use sync_protocol::time::Stamp;
 
 use super::error::Fault;
-use super::sites::{Site, Sites, integer};
+use super::sites::{Ordinal, Site, Sites, integer};
 use super::sql;
+
+/// Most bytes of own bodies that wait to be handed out in one run, so that a frame holds it. What waits when more
+/// come is left to the peers to ask for.
+const UNSENT_BYTES_MAX: usize = 256 << 10;
 
 /// What this start of the node signs with and states about itself.
 pub(super) struct Writer {
     pub(super) site: SiteId,
     node: NodeId,
     role: SiteRole,
-    key: PublicKey,
+    pub(super) key: PublicKey,
     signer: Box<dyn Signer + Send>,
     random: [u8; 16],
     certificate: Vec<u8>,
     /// The last stamp given.
     pub(super) last: Stamp,
+    unsent: Unsent,
 }
 
-/// A changeset appended in a transaction that is not committed yet.
-pub(super) struct Appended {
-    /// The site as it is once committed.
-    pub(super) site: Site,
-    /// For the peers, once committed.
-    pub(super) run: Run,
+/// Own changesets that are durable and were not handed out yet.
+#[derive(Default)]
+struct Unsent {
+    first: Seq,
+    bodies: Vec<Bytes>,
+    bytes: usize,
 }
 
 /// Where the next own changeset stands.
@@ -36,7 +43,7 @@ pub(super) struct Place {
     /// The site, as the tables know it or will.
     pub(super) site: Site,
     /// The change that opens it, before the first changeset.
-    open: Option<Change>,
+    pub(super) open: Option<Change>,
 }
 
 impl Writer {
@@ -46,7 +53,6 @@ impl Writer {
         signer: Box<dyn Signer + Send>,
         random: [u8; 16],
         certificate: Vec<u8>,
-        sites: &Sites,
     ) -> Writer {
         let key = signer.public_key();
         Writer {
@@ -57,7 +63,8 @@ impl Writer {
             signer,
             random,
             certificate,
-            last: sites.own().map(|site| site.stamp).max().unwrap_or_default(),
+            last: Stamp::default(),
+            unsent: Unsent::default(),
         }
     }
 
@@ -75,7 +82,10 @@ impl Writer {
             public_key: self.key,
             random: self.random,
             certificate: self.certificate.clone(),
-            previous: sites.own().next().map(|site| (site.id, site.head)),
+            previous: sites
+                .own()
+                .find(|site| site.head.seq > Seq::NONE)
+                .map(|site| (site.id, site.head)),
         };
         let site = Site {
             ordinal: sites.next_ordinal(),
@@ -95,44 +105,33 @@ impl Writer {
         }
     }
 
-    /// Signs one changeset at `place` and appends it: journal and head. `last` is the time of its last change,
-    /// `arrival` the highest arrival number so far.
-    pub(super) fn append(
-        &self,
-        transaction: &Connection,
-        place: Place,
-        at: Stamp,
-        changes: Vec<Change>,
-        last: Stamp,
-        arrival: i64,
-    ) -> Result<Appended, Fault> {
-        let opens = place.open.is_some();
-        let body = Body {
-            at,
-            changes: place.open.into_iter().chain(changes).collect(),
-        };
-        let body = body.encode()?;
-        let head = place.site.head.then(&body);
-        let signature = self.signer.sign(&head.signed_message(self.site));
-        let site = Site {
-            head,
-            stamp: last,
-            arrival,
-            ..place.site
-        };
-        if opens {
-            site.insert(transaction)?;
-        } else {
-            site.advance(transaction)?;
+    /// Signs a head of a site that this node wrote with this key.
+    pub(super) fn sign(&self, site: SiteId, head: &Head) -> Signature {
+        self.signer.sign(&head.signed_message(site))
+    }
+
+    /// Notes a durable changeset that is to be handed out.
+    pub(super) fn keep_for_run(&mut self, seq: Seq, body: Bytes) {
+        let unsent = &mut self.unsent;
+        if unsent.bytes + body.len() > UNSENT_BYTES_MAX {
+            *unsent = Unsent::default();
         }
-        insert_body(transaction, &site, head.seq, &body, Some(&signature.0))?;
-        let run = Run {
+        if unsent.bodies.is_empty() {
+            unsent.first = seq;
+        }
+        unsent.bytes += body.len();
+        unsent.bodies.push(body);
+    }
+
+    /// All that was not handed out yet, up to a signed head.
+    pub(super) fn take_run(&mut self, signature: Signature) -> Option<Run> {
+        let unsent = std::mem::take(&mut self.unsent);
+        (!unsent.bodies.is_empty()).then_some(Run {
             site: self.site,
-            first: head.seq,
-            bodies: vec![body],
+            first: unsent.first,
+            bodies: unsent.bodies,
             signature,
-        };
-        Ok(Appended { site, run })
+        })
     }
 }
 
@@ -146,21 +145,30 @@ impl Place {
             index: u16::try_from(index).expect("BUG: a changeset has few changes"),
         }
     }
+
+    /// The encoded changeset that stands here.
+    pub(super) fn body(&self, at: Stamp, changes: impl IntoIterator<Item = Change>) -> Result<Bytes, Fault> {
+        let body = Body {
+            at,
+            changes: self.open.iter().cloned().chain(changes).collect(),
+        };
+        Ok(body.encode()?)
+    }
 }
 
-/// Appends one body to the journal.
-pub(super) fn insert_body(
-    transaction: &Connection,
-    site: &Site,
+/// Appends an own body to the journal.
+pub(super) fn append_body(
+    connection: &Connection,
+    site: Ordinal,
     seq: Seq,
     body: &Bytes,
-    signature: Option<&[u8; 64]>,
+    signature: Option<&Signature>,
 ) -> Result<(), Fault> {
-    transaction.prepare_cached(sql::JOURNAL_INSERT)?.execute(params![
-        site.ordinal,
+    connection.prepare_cached(sql::JOURNAL_INSERT)?.execute(params![
+        site,
         integer(seq),
         body.as_ref(),
-        signature.map(|bytes| bytes.as_slice())
+        signature.map(|signature| signature.0.as_slice())
     ])?;
     Ok(())
 }

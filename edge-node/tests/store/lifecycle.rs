@@ -96,7 +96,8 @@ fn a_copy_taken_at_any_moment_holds_whole_transactions() {
                 .set_len(length - 100)
                 .unwrap();
         }
-        let copy = town.gate(number, "A");
+        let opening = town.opening(1, "A", GateType::Bidirectional);
+        let copy = Store::open(town.path(number), opening).unwrap();
         let seq = copy.head(site).seq;
         let torn = u64::from(tap == 4);
         assert_eq!(

@@ -260,6 +260,7 @@ impl Town {
             certificate: self.trust.certificate(NodeId(number), role, &signer.public_key()),
             signer: Box::new(signer),
             random: [self.starts; 16],
+            ballast_bytes: 0,
         }
     }
 

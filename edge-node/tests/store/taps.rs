@@ -149,19 +149,17 @@ fn a_group_is_one_changeset_whose_taps_see_each_other() {
             0,
         )
         .unwrap();
-    let reasons: Vec<_> = group
-        .decided
-        .iter()
-        .map(|decided| decided.decision.tap.reason)
-        .collect();
+    let run = store.seal().unwrap().unwrap();
+    let reasons: Vec<_> = group.iter().map(|decided| decided.decision.tap.reason).collect();
     assert_eq!(reasons, [Reason::Accepted, Reason::DupIn, Reason::ExitOpen]);
-    assert_eq!(group.run.bodies.len(), 1);
-    let stamps: Vec<_> = group.decided.iter().map(|decided| decided.at.ms - T0).collect();
+    assert_eq!(run.bodies.len(), 1);
+    let stamps: Vec<_> = group.iter().map(|decided| decided.at.ms - T0).collect();
     assert_eq!(stamps, [0, SECOND_MS, 2 * SECOND_MS]);
 
     let many: Vec<_> = (0..64).map(|number| entry(100 + number, T0 + HOUR_MS)).collect();
     let group = store.taps(&many, HOUR_MS).unwrap();
-    assert_eq!(group.decided.len(), 64);
+    assert_eq!(group.len(), 64);
+    store.seal().unwrap().unwrap();
     let mut neighbour = town.gate(2, "A");
     let everything = store
         .serve(
@@ -178,7 +176,7 @@ fn a_group_is_one_changeset_whose_taps_see_each_other() {
         (ingested.changesets, ingested.changes, ingested.quarantined),
         (2, 68, 0)
     );
-    for tap in group.decided {
+    for tap in group {
         assert_eq!(
             neighbour.card(tap.decision.tap.card).unwrap().view.open,
             tap.view.open

@@ -72,6 +72,7 @@ fn the_source_designs_queries_tell_what_the_gate_holds() {
     terminals(&mut hub);
     let mut store = town.stocked_gate(1, "A", &mut hub);
     let fact = store.tap(&entry(1, T0), 0).unwrap().decided.fact;
+    store.file().unwrap();
     let user = "SELECT card_id, full_name, email, phone, balance, status, current_trip_terminal_id FROM users
                 WHERE card_id = 'CARD0001'";
     assert_eq!(
@@ -92,6 +93,7 @@ fn the_source_designs_queries_tell_what_the_gate_holds() {
     let denied = store.tap(&entry(2, T0 + 1), 0).unwrap().decided.decision.tap;
     assert_eq!(denied.reason, Reason::Funds);
     store.tap(&exit(1, T0 + 6 * MINUTE_MS), 0).unwrap();
+    store.file().unwrap();
     assert_eq!(
         texts(store.connection(), user),
         ["CARD0001|NULL|NULL|NULL|45000.00|active|NULL"]

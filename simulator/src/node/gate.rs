@@ -59,6 +59,7 @@ impl GateNode {
             signer: Box::new(Ed25519Signer::from_secret(&secret)),
             certificate,
             random: stream.bytes(),
+            ballast_bytes: 0,
         };
         let store = Store::open(path, opening)?;
         let config = Config {

@@ -148,6 +148,7 @@ fn stocked_store(folder: &Path) -> anyhow::Result<Store> {
             signer: Box::new(Ed25519Signer::from_secret(&[2; 32])),
             certificate: Vec::new(),
             random: [3; 16],
+            ballast_bytes: 0,
         },
     )?;
     for run in &runs {
