@@ -62,7 +62,7 @@ pub const ALL: &[Benchmark] = &[
         run: decide::decide,
     },
     Benchmark {
-        names: &["tap_commit_p50_us", "tap_commit_p99_us"],
+        names: &["tap_commit_p50_us", "tap_commit_p99_us", "tap_cycle_p50_us"],
         run: store::tap_commit,
     },
 ];
