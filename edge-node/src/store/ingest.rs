@@ -54,6 +54,12 @@ pub struct Ingested {
 }
 
 impl Verified {
+    /// The run as it came.
+    #[must_use]
+    pub const fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// The head after the body at a position.
     fn head_at(&self, seq: Seq) -> Option<&Head> {
         let first_new = self.heads.first()?.seq.0;

@@ -1,7 +1,7 @@
 //! What the journal holds, and what it serves.
 
 use bytes::Bytes;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use sync_protocol::changeset::{BODIES_MAX, Body, Content, Head, PublicKey, Run, Signature};
 use sync_protocol::codec;
 use sync_protocol::fact::{Fact, Tap};
@@ -11,7 +11,7 @@ use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
 use super::error::Fault;
-use super::sites::{Site, integer, seq};
+use super::sites::{Site, Sites, integer, seq};
 use super::{Store, StoreError, sql};
 
 /// Most taps told by [`Store::recent_taps`].
@@ -116,52 +116,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub fn recent_taps(&self, count: usize) -> Result<Vec<RecentTap>, StoreError> {
-        let result = self.try_recent_taps(count.min(RECENT_TAPS_MAX));
-        self.named(result)
-    }
-
-    fn try_recent_taps(&self, count: usize) -> Result<Vec<RecentTap>, Fault> {
-        let mut taps = Vec::with_capacity(count);
-        let mut statement = self.replica.prepare_cached(sql::JOURNAL_NEWEST)?;
-        for site in self.sites.own() {
-            let mut rows = statement.query([site.ordinal])?;
-            while let Some(row) = rows.next()? {
-                if taps.len() >= count {
-                    return Ok(taps);
-                }
-                let position = seq(row.get(0)?);
-                let body = Body::decode(row.get_ref(1)?.as_blob().unwrap_or_default())
-                    .map_err(|error| Fault::Content(error.to_string()))?;
-                taps.extend(self.taps_of(site, position, &body));
-            }
-        }
-        taps.truncate(count);
-        Ok(taps)
-    }
-
-    fn taps_of<'a>(
-        &'a self,
-        site: &'a Site,
-        position: Seq,
-        body: &'a Body,
-    ) -> impl Iterator<Item = RecentTap> + 'a {
-        let covered = position <= self.sites.covered(site.id);
-        body.changes
-            .iter()
-            .enumerate()
-            .rev()
-            .filter_map(move |(index, change)| {
-                let Ok(Some(Content::Fact(Fact::Tap(tap)))) = change.read() else {
-                    return None;
-                };
-                let key = body.order_key(site.id, position, index);
-                Some(RecentTap {
-                    fact: key.id,
-                    at: key.at,
-                    tap,
-                    covered,
-                })
-            })
+        self.named(newest_taps(&self.replica, &self.sites, count))
     }
 
     /// Keeps a verified heartbeat, unless one of the same node and a later time is held.
@@ -210,4 +165,55 @@ impl Store {
         let counts = self.named(counts.map_err(Fault::from))?;
         Ok((counts.0.unsigned_abs(), counts.1.unsigned_abs()))
     }
+}
+
+/// The last taps of the database's own sites, newest first; at most [`RECENT_TAPS_MAX`].
+pub(super) fn newest_taps(
+    connection: &Connection,
+    sites: &Sites,
+    count: usize,
+) -> Result<Vec<RecentTap>, Fault> {
+    let count = count.min(RECENT_TAPS_MAX);
+    let mut taps = Vec::with_capacity(count);
+    let mut statement = connection.prepare_cached(sql::JOURNAL_NEWEST)?;
+    for site in sites.own() {
+        let mut rows = statement.query([site.ordinal])?;
+        while let Some(row) = rows.next()? {
+            if taps.len() >= count {
+                taps.truncate(count);
+                return Ok(taps);
+            }
+            let position = seq(row.get(0)?);
+            let body = Body::decode(row.get_ref(1)?.as_blob().unwrap_or_default())
+                .map_err(|error| Fault::Content(error.to_string()))?;
+            taps.extend(taps_of(sites, site, position, &body));
+        }
+    }
+    taps.truncate(count);
+    Ok(taps)
+}
+
+fn taps_of<'a>(
+    sites: &Sites,
+    site: &'a Site,
+    position: Seq,
+    body: &'a Body,
+) -> impl Iterator<Item = RecentTap> + use<'a> {
+    let covered = position <= sites.covered(site.id);
+    body.changes
+        .iter()
+        .enumerate()
+        .rev()
+        .filter_map(move |(index, change)| {
+            let Ok(Some(Content::Fact(Fact::Tap(tap)))) = change.read() else {
+                return None;
+            };
+            let key = body.order_key(site.id, position, index);
+            Some(RecentTap {
+                fact: key.id,
+                at: key.at,
+                tap,
+                covered,
+            })
+        })
 }

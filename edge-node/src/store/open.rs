@@ -22,7 +22,7 @@ use super::writer::Writer;
 use super::{Counters, Store, StoreError, schema, sql};
 
 /// How long a write waits for another program's transaction on the file.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// SQLite's page cache, KiB.
 const CACHE_KIB: i64 = 4_096;
 /// Prepared statements kept.
@@ -180,7 +180,7 @@ fn tune(connection: &Connection) -> Result<(), Fault> {
 }
 
 /// Every fare version stored. One that no longer reads is left out: the others stay in force (I11).
-fn fares(connection: &Connection) -> Result<FareBook, Fault> {
+pub(super) fn fares(connection: &Connection) -> Result<FareBook, Fault> {
     let mut book = FareBook::default();
     let mut statement = connection.prepare(sql::FARE_VERSIONS)?;
     let mut rows = statement.query([])?;

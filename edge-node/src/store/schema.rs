@@ -23,6 +23,16 @@ const MIGRATIONS: &[Migration] = &[Migration {
 /// Newest schema this program knows.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
 
+/// Hash of the migrations' text: what a node tells of its schema in Hello.
+#[must_use]
+pub fn hash() -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("gate sync 2026 schema");
+    for migration in MIGRATIONS {
+        hasher.update(migration.sql.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 /// The source design's tables as views, and what they share; made anew with every schema.
 const VIEWS: &[&str] = &[
     include_str!("../../../sql/edge/views/0_words.sql"),
@@ -67,6 +77,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// The schema of the file; 0 for an empty one.
+pub(super) fn version(connection: &Connection) -> Result<u32, Fault> {
+    pragma(connection, "user_version")
 }
 
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> Result<T, Fault> {
