@@ -15,5 +15,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod outbox;
 pub mod own_site;
+#[cfg(feature = "server")]
+pub mod project;
 pub mod reference;
 pub mod settle;

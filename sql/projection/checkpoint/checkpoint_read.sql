@@ -1,0 +1,1 @@
+SELECT position FROM projection_checkpoint WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT node, heard_ms FROM heartbeats

@@ -1,0 +1,1 @@
+SELECT coalesce(min(position), 1) FROM outbox

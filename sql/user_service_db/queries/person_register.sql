@@ -1,0 +1,10 @@
+INSERT INTO users AS u (card_id, full_name, email, phone, demographics, person_revision, person_updated_at)
+VALUES ($1, $2, $3, $4, $5::jsonb, 1, TIMESTAMPTZ 'epoch' + $6::bigint * INTERVAL '1 millisecond')
+ON CONFLICT (card_id) DO UPDATE SET
+    full_name = EXCLUDED.full_name,
+    email = EXCLUDED.email,
+    phone = EXCLUDED.phone,
+    demographics = EXCLUDED.demographics,
+    person_revision = u.person_revision + 1,
+    person_updated_at = EXCLUDED.person_updated_at
+RETURNING id
