@@ -54,7 +54,7 @@ pub use limits::Limits;
 pub use stats::PeerStats;
 
 use crate::have::{Have, Scope};
-use crate::id::{NodeId, SiteId};
+use crate::id::{NodeId, Seq, SiteId};
 use crate::time::Stamp;
 use crate::wire::{Frame, Hello, WireError};
 use early::EarlyRuns;
@@ -154,6 +154,13 @@ impl Peer {
     #[must_use]
     pub fn have(&self) -> &Have {
         &self.have
+    }
+
+    /// Up to where a connected peer is known to hold a site, because it told or showed it; it may hold more.
+    #[must_use]
+    pub fn known_of(&self, peer: NodeId, site: SiteId) -> Seq {
+        let offer = self.sites.get(&site).and_then(|sync| sync.offers.get(&peer));
+        offer.map_or(Seq::NONE, |offer| offer.head)
     }
 
     /// Counters per peer, in order of their numbers.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Peer;
 use super::limits::{HAVE_SPACING_MS, HELLO_RETRY_MS, KEEP_ALIVE_MS};
-use crate::have::{SITES_MAX, SiteHave};
+use crate::have::{SITES_MAX, Scope, SiteHave};
 use crate::id::{NodeId, SiteId, TerminalCode};
 use crate::wire::Frame;
 
@@ -47,12 +47,23 @@ impl Peer {
             return;
         }
         if self.have.digest(scope) == digest {
-            return;
+            return self.note_level(peer, scope);
         }
         link.have_sent_ms = Some(now_ms);
         let sites = self.have.wanted_by(scope);
         let sites = sites.map(|(site, have)| (site, *have)).collect();
         self.send_have(peer, true, sites);
+    }
+
+    /// Notes that a peer holds what this node has written, as far as both talk about it: their digests are equal.
+    fn note_level(&mut self, peer: NodeId, scope: Scope) {
+        let written: Vec<SiteId> = self.own.iter().copied().collect();
+        for site in written {
+            let have = self.have.get(site).copied();
+            if let Some(have) = have.filter(|have| scope.covers(have.role)) {
+                self.note_offer(peer, site, have.floor, have.head.seq);
+            }
+        }
     }
 
     /// Tells what is held. Only the last frame asks for the answer, which the whole is needed for.

@@ -1,6 +1,8 @@
 //! What a network says when nothing happens.
 
-use crate::network::Network;
+use sync_protocol::id::{NodeId, Seq};
+
+use crate::network::{HUB, Network};
 
 /// Frame bytes a gate may send per second in a terminal of sixty with nothing to do.
 const IDLE_BYTES_PER_SECOND_MAX: u64 = 2_000;
@@ -42,4 +44,18 @@ fn an_idle_terminal_is_quiet() {
             "{worst} bytes per second with {gates} gates"
         );
     }
+}
+
+#[test]
+fn a_node_learns_that_its_neighbours_hold_what_it_wrote() {
+    let mut network = Network::terminal(1, 2);
+    network.run_for(2_000);
+    let gate = NodeId(1);
+    network.commit(gate, 50);
+    let site = network.node(gate).writer.site;
+    let known = |network: &Network, peer| network.node(gate).peer.known_of(peer, site);
+    assert_eq!(known(&network, NodeId(2)), Seq::NONE, "nobody has said so");
+    network.run_for(10_000);
+    assert_eq!(known(&network, NodeId(2)), Seq(1));
+    assert_eq!(known(&network, HUB), Seq(1));
 }
