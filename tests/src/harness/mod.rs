@@ -6,8 +6,14 @@
 //!
 //! The programs are those of the same build: `cargo build --workspace --bins` puts them where [`program::path`] looks.
 
+pub mod books;
 pub mod client;
+pub mod database;
+pub mod gate;
+pub mod gate_database;
+pub mod hub;
 pub mod keeper;
+pub mod network;
 pub mod ports;
 pub mod process;
 pub mod program;
