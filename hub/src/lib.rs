@@ -19,3 +19,7 @@ pub mod own_site;
 pub mod project;
 pub mod reference;
 pub mod settle;
+#[cfg(feature = "server")]
+pub mod cache;
+#[cfg(feature = "server")]
+pub mod people;

@@ -11,11 +11,11 @@
 //! One process at a time works on a projection: whoever holds the checkpoint's row lock. Others look on.
 
 mod checkpoint;
-mod fares;
+pub(crate) mod fares;
 mod holds;
 mod shared_rows;
 mod source;
-mod sql;
+pub(crate) mod sql;
 mod terminals;
 mod users;
 

@@ -27,7 +27,7 @@ pub(super) fn spans<'a>(versions: impl IntoIterator<Item = &'a FareVersion> + Cl
 }
 
 /// The version in force: the highest among those that have begun.
-pub(super) fn in_force<'a>(
+pub(crate) fn in_force<'a>(
     versions: impl IntoIterator<Item = &'a FareVersion>,
     now_ms: i64,
 ) -> Option<&'a FareVersion> {

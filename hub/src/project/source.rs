@@ -111,6 +111,44 @@ impl Source {
         let row = sqlx::query(sql::OUTBOX_HEAD).fetch_one(&self.pool).await;
         row.and_then(|row| row.try_get(0)).map_err(failed)
     }
+
+    /// The position before the events of the last `ms` milliseconds, of which at most `most` are looked at.
+    pub(crate) async fn since(&self, ms: i64, most: i64) -> Result<i64, ProjectError> {
+        let row = sqlx::query(sql::OUTBOX_SINCE).bind(ms).bind(most);
+        let row = row.fetch_one(&self.pool).await;
+        row.and_then(|row| row.try_get(0)).map_err(failed)
+    }
+
+    /// The cards of the next events after one position and up to another, and the last event looked at; `None` when
+    /// there is none.
+    pub(crate) async fn cards_between(
+        &self,
+        after: i64,
+        up_to: i64,
+        most: i64,
+    ) -> Result<Option<(Vec<CardId>, i64)>, ProjectError> {
+        let row = sqlx::query(sql::OUTBOX_CARDS_BETWEEN)
+            .bind(after)
+            .bind(up_to)
+            .bind(most);
+        let row = row.fetch_one(&self.pool).await.map_err(failed)?;
+        let Some(last) = row.try_get("position").map_err(failed)? else {
+            return Ok(None);
+        };
+        let cards: Vec<String> = row.try_get("cards").map_err(failed)?;
+        let cards = cards.iter().map(|text| card(text)).collect::<Result<_, _>>()?;
+        Ok(Some((cards, last)))
+    }
+
+    /// The fare version in force.
+    pub(crate) async fn fare_in_force(&self, now_ms: i64) -> Result<Option<u32>, ProjectError> {
+        let row = sqlx::query(sql::FARE_IN_FORCE)
+            .bind(now_ms)
+            .fetch_one(&self.pool)
+            .await;
+        let version: Option<i64> = row.and_then(|row| row.try_get(0)).map_err(failed)?;
+        Ok(version.and_then(|version| u32::try_from(version).ok()))
+    }
 }
 
 fn failed(error: sqlx::Error) -> ProjectError {

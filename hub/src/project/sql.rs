@@ -20,6 +20,7 @@ statements! {
     "projection/source", SOURCE:
     CARDS_ISSUED = "cards_issued",
     CARD_STATES = "card_states",
+    FARE_IN_FORCE = "fare_in_force",
     FARE_VERSIONS = "fare_versions",
     HEARTBEATS = "heartbeats",
     OUTBOX_AFTER = "outbox_after",

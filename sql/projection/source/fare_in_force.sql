@@ -1,0 +1,1 @@
+SELECT max(version) FROM fare_versions WHERE effective_from_ms <= $1
