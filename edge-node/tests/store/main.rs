@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 mod convergence;
+mod crash;
+mod disk;
 mod ingest;
 mod lifecycle;
 mod support;

@@ -245,23 +245,7 @@ impl Town {
 
     pub(crate) fn opening(&mut self, number: u32, code: &str, kind: GateType) -> Opening {
         self.starts += 1;
-        let terminal = terminal(code);
-        let signer = Ed25519Signer::from_secret(&[number as u8; 32]);
-        let role = SiteRole::Gate(terminal);
-        Opening {
-            gate: Gate {
-                id: GateId(number),
-                terminal,
-                kind,
-                mode: Mode::Normal,
-                uncertainty_ms: 2_000,
-            },
-            policy: Policy::recommended(Money::rupiah(12_000)),
-            certificate: self.trust.certificate(NodeId(number), role, &signer.public_key()),
-            signer: Box::new(signer),
-            random: [self.starts; 16],
-            ballast_bytes: 0,
-        }
+        opening(number, code, kind, self.starts)
     }
 
     /// Opens, or opens again, the database of a gate that works both ways.
@@ -282,6 +266,27 @@ impl Town {
     }
 }
 
+/// What a gate brings to its database.
+pub(crate) fn opening(number: u32, code: &str, kind: GateType, random: u8) -> Opening {
+    let terminal = terminal(code);
+    let signer = Ed25519Signer::from_secret(&[number as u8; 32]);
+    let role = SiteRole::Gate(terminal);
+    Opening {
+        gate: Gate {
+            id: GateId(number),
+            terminal,
+            kind,
+            mode: Mode::Normal,
+            uncertainty_ms: 2_000,
+        },
+        policy: Policy::recommended(Money::rupiah(12_000)),
+        certificate: Authority::new().certificate(NodeId(number), role, &signer.public_key()),
+        signer: Box::new(signer),
+        random: [random; 16],
+        ballast_bytes: 0,
+    }
+}
+
 /// Fares of five terminals, a card with 50,000 and one without money, settled.
 pub(crate) fn stock(hub: &mut Hub) {
     hub.state(
@@ -294,6 +299,11 @@ pub(crate) fn stock(hub: &mut Hub) {
         ],
     );
     hub.settle(T0 - 9 * MINUTE_MS, Vec::new());
+}
+
+/// The key of a gate of a [`Town`].
+pub(crate) fn public_key(number: u32) -> PublicKey {
+    Ed25519Signer::from_secret(&[number as u8; 32]).public_key()
 }
 
 pub(crate) fn sample_fares(version: u32, effective_from_ms: i64) -> FareVersion {
