@@ -1,15 +1,63 @@
 //! Links between nodes: QUIC with mutual TLS, one connection per pair, frames in both directions.
+//!
+//! # A link
+//! Either node dials the other's UDP port as [`COMMON_NAME`](crate::identity::COMMON_NAME), TLS 1.3, ALPN `gatesync/1`.
+//! Each proves its certificate; then each opens two streams towards the other, *live* and *bulk*, and begins each with
+//! ```text
+//! kind: 1 byte (1 live, 2 bulk) | start: 8 bytes, random per start of the node | choice: u64 LE
+//! ```
+//! then `length: u32 LE | frame` again and again. Frames over [`LIVE_FRAME_BYTES_MAX`] go on the bulk stream, which
+//! yields to the live one, so that a fresh tap never waits behind a backlog.
+//!
+//! # One link per pair
+//! Nodes that dial each other at the same time make two connections. The node with the **higher number decides** which
+//! one counts, alone, so both ends agree: the other one begins its streams at once, the deciding one only on the
+//! connection it takes, counting its choices up; it closes the rest. It keeps a link that stands, unless the peer has
+//! started anew since (another `start`) or has dialled again itself (so it has lost the old one): then the new
+//! connection replaces it. The end that dials looks first whether it is linked with that node already.
+//!
+//! # The end of a link
+//! A node that stops finishes both its streams; the other end closes when it has read them. A link from which nothing
+//! came for 4-5 s is closed, which the other end hears even if only this direction fails. A node that was killed and
+//! started again answers what its peers still send with a stateless reset, so they know at once.
+//!
+//! # Invariants
+//! - Whoever does not prove an admitted certificate causes no [`LinkEvent`] and gets no frame
+//!   (`tests/links/strangers.rs`).
+//! - Of one peer: Connected, Frames, Disconnected; never two Connected in a row (`tests/links/duplicates.rs`).
+//! - Memory per peer is bounded whatever it sends or does not read, see [`limits`]; a consumer that does not take its
+//!   events slows its peers down (`tests/links/limits.rs`).
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod accept;
+mod dial;
+mod establish;
+mod jitter;
+mod lane;
+pub mod limits;
+mod link;
+mod registry;
+mod stats;
+mod supervise;
+mod tls;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use sync_protocol::id::NodeId;
 use sync_protocol::wire::{Frame, WireError};
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use crate::identity::{Identity, NodeKeys};
+use lane::Lane;
+use limits::{CLOSE_MAX, FLUSH_MAX, LIVE_FRAME_BYTES_MAX, SOCKET_BUFFER_BYTES};
+use link::code;
+use registry::Registry;
+use stats::RefusalCounters;
+pub use stats::{LinkStats, Refusals};
 
 /// Whether a peer whose certificate is in order may link: the roster's word.
 pub type Admits = Arc<dyn Fn(&Identity) -> bool + Send + Sync>;
@@ -27,8 +75,7 @@ pub struct LinksConfig {
     pub seed: u64,
 }
 
-/// What happened on the links. Of one peer: Connected, Frames, Disconnected, and never two Connected without a
-/// Disconnected between.
+/// What happened on the links.
 #[derive(Clone, Debug)]
 pub enum LinkEvent {
     /// A link to an admitted peer stands.
@@ -59,7 +106,15 @@ pub enum LinkEvent {
 /// Why links cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The UDP port cannot be had.
+    /// Another process has the port.
+    #[error(
+        "UDP {address} is taken: another node listens there; stop it, or choose another address to listen on"
+    )]
+    Taken {
+        /// Which.
+        address: SocketAddr,
+    },
+    /// The port cannot be had for another reason.
     #[error("cannot listen for links on UDP {address}: {source}")]
     Bind {
         /// Which.
@@ -70,71 +125,179 @@ pub enum LinkError {
     /// The key or the certificates do not serve for TLS.
     #[error("the node's key and certificates do not serve for links: {0}")]
     Tls(String),
+    /// Not called from a runtime.
+    #[error("links must be started inside a tokio runtime")]
+    Runtime,
 }
 
-/// One link, as it stands; the counters go on over all links of the peer since the start.
-#[derive(Clone, Debug)]
-pub struct LinkStats {
-    /// Who.
-    pub peer: Identity,
-    /// Where.
-    pub address: SocketAddr,
-    /// How long the link stands.
-    pub age: Duration,
-    /// Frames received.
-    pub frames_in: u64,
-    /// Frames handed to QUIC.
-    pub frames_out: u64,
-    /// Bytes of frames received.
-    pub bytes_in: u64,
-    /// Bytes of frames handed to QUIC.
-    pub bytes_out: u64,
-    /// Frames dropped because the peer's queue was full.
-    pub frames_dropped: u64,
-    /// Bytes queued now.
-    pub bytes_queued: usize,
-    /// Round-trip time, as QUIC estimates it.
-    pub rtt: Duration,
-}
-
-/// All links of this node.
+/// All links of this node. Ends with [`Links::shutdown`] or the runtime, not by being dropped.
 #[derive(Clone)]
 pub struct Links {
+    shared: Arc<Shared>,
+}
+
+/// What the tasks of all links share.
+struct Shared {
+    identity: Identity,
     address: SocketAddr,
+    endpoint: Endpoint,
+    client: quinn::ClientConfig,
+    admits: Admits,
+    events: mpsc::Sender<LinkEvent>,
+    registry: Registry,
+    refusals: RefusalCounters,
+    /// This start of the node.
+    start: [u8; 8],
+    seed: u64,
+    runtime: Handle,
+    targets: Mutex<BTreeMap<String, AbortHandle>>,
+    stopping: watch::Sender<bool>,
 }
 
 impl Links {
-    /// Listens and begins to tell events. Inside a tokio runtime.
+    /// Listens, and from now on tells what happens on `events`. Must be called inside a tokio runtime, which then
+    /// carries the links.
     ///
     /// # Errors
     /// The port is taken or the keys do not serve.
-    pub fn start(config: LinksConfig, _events: mpsc::Sender<LinkEvent>) -> Result<Links, LinkError> {
-        Ok(Links {
-            address: config.listen,
-        })
+    pub fn start(config: LinksConfig, events: mpsc::Sender<LinkEvent>) -> Result<Links, LinkError> {
+        let runtime = Handle::try_current().map_err(|_| LinkError::Runtime)?;
+        let server = tls::server(&config.keys)?;
+        let client = tls::client(&config.keys)?;
+        let (endpoint, address) = listen(config.listen, tls::endpoint(&config.keys, config.seed), server)?;
+        let shared = Arc::new(Shared {
+            identity: *config.keys.identity(),
+            address,
+            endpoint,
+            client,
+            admits: config.admits,
+            events,
+            registry: Registry::default(),
+            refusals: RefusalCounters::default(),
+            start: jitter::start_of(config.seed),
+            seed: config.seed,
+            runtime,
+            targets: Mutex::default(),
+            stopping: watch::Sender::new(false),
+        });
+        shared.runtime.spawn(accept::accept_all(Arc::clone(&shared)));
+        Ok(Links { shared })
     }
 
     /// Where this node listens.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
-        self.address
+        self.shared.address
     }
 
-    /// Whom to dial, as `host:port`: each again and again, with jittered back-off, while no link to it stands.
-    pub fn set_targets(&self, _targets: BTreeSet<String>) {}
+    /// Whom to dial, as `host:port`, resolved anew at every attempt: each again and again, with jittered back-off,
+    /// while no link to the node there stands. A link that stands stays when its target is no longer named.
+    pub fn set_targets(&self, targets: BTreeSet<String>) {
+        if *self.shared.stopping.borrow() {
+            return;
+        }
+        let mut dialled = self.shared.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        dialled.retain(|target, dialling| {
+            let stays = targets.contains(target);
+            if !stays {
+                dialling.abort();
+            }
+            stays
+        });
+        for target in targets {
+            dialled.entry(target).or_insert_with_key(|target| {
+                let dialling = dial::keep_dialling(Arc::clone(&self.shared), target.clone());
+                self.shared.runtime.spawn(dialling).abort_handle()
+            });
+        }
+    }
 
-    /// Sends a frame to each of these that is linked. Never blocks; from any thread.
-    pub fn send(&self, _to: &[NodeId], _frame: &Frame) {}
+    /// Sends a frame to each of these that is linked; encodes it once. Never blocks, and may be called from any
+    /// thread. A peer whose queue is full does not get it: that is counted, and anti-entropy repairs it.
+    pub fn send(&self, to: &[NodeId], frame: &Frame) {
+        let links = self.shared.registry.find(to);
+        if links.is_empty() {
+            return;
+        }
+        let Some(message) = lane::message(frame) else {
+            tracing::error!("BUG: a frame that is larger than any peer takes was not sent");
+            return;
+        };
+        let lane = if lane::frame_bytes(&message) > LIVE_FRAME_BYTES_MAX {
+            Lane::Bulk
+        } else {
+            Lane::Live
+        };
+        for link in links {
+            link.push(lane, message.clone());
+        }
+    }
 
-    /// Closes a peer's link.
-    pub fn close(&self, _peer: NodeId, _reason: &str) {}
+    /// Closes a peer's link, if there is one; the peer is told why.
+    pub fn close(&self, peer: NodeId, reason: &str) {
+        for link in self.shared.registry.find(&[peer]) {
+            link.close(code::CLOSED, reason);
+        }
+    }
 
     /// The links that stand, in order of their peers.
     #[must_use]
     pub fn stats(&self) -> Vec<LinkStats> {
-        Vec::new()
+        let links = self.shared.registry.all();
+        links
+            .iter()
+            .filter(|link| link.is_up())
+            .map(|link| link.stats())
+            .collect()
     }
 
-    /// Sends what is queued, closes all links and the port. Takes a second at most.
-    pub async fn shutdown(&self) {}
+    /// How often a link was refused, by reason, since the start.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.shared.refusals.snapshot()
+    }
+
+    /// Stops: dials and accepts no more, sends what is queued as far as peers take it within [`FLUSH_MAX`], and closes
+    /// all links and the port. Whoever takes the events should go on doing so meanwhile.
+    pub async fn shutdown(&self) {
+        self.shared.stopping.send_replace(true);
+        self.set_no_targets();
+        let registry = &self.shared.registry;
+        // Whoever is late is cut off.
+        let _ = tokio::time::timeout(FLUSH_MAX, registry.wait_empty()).await;
+        self.shared.endpoint.close(code::STOPPING, b"the node stops");
+        let _ = tokio::time::timeout(CLOSE_MAX, registry.wait_empty()).await;
+        let _ = tokio::time::timeout(CLOSE_MAX, self.shared.endpoint.wait_idle()).await;
+    }
+
+    fn set_no_targets(&self) {
+        let mut dialled = self.shared.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        dialled.values().for_each(AbortHandle::abort);
+        dialled.clear();
+    }
+}
+
+fn listen(
+    address: SocketAddr,
+    config: EndpointConfig,
+    server: quinn::ServerConfig,
+) -> Result<(Endpoint, SocketAddr), LinkError> {
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AddrInUse => LinkError::Taken { address },
+        _ => LinkError::Bind { address, source },
+    };
+    let socket = UdpSocket::bind(address).map_err(failed)?;
+    widen_buffers(&socket).map_err(failed)?;
+    let runtime = Arc::new(TokioRuntime);
+    let endpoint = Endpoint::new(config, Some(server), socket, runtime).map_err(failed)?;
+    let address = endpoint.local_addr().map_err(failed)?;
+    Ok((endpoint, address))
+}
+
+/// The system's default buffers hold a few milliseconds of a backlog; what it grants of these is good enough.
+fn widen_buffers(socket: &UdpSocket) -> std::io::Result<()> {
+    let state = quinn::udp::UdpSocketState::new(socket.into())?;
+    let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER_BYTES);
+    let _ = state.set_send_buffer_size(socket.into(), SOCKET_BUFFER_BYTES);
+    Ok(())
 }

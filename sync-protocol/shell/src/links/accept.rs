@@ -1,0 +1,122 @@
+//! Those who dial this node: as many as it can look at, and not too many from one address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::establish::{count_failed_handshake, establish};
+use super::limits::{ADDRESSES_MAX, ATTEMPTS_PER_ADDRESS_MAX, HANDSHAKES_MAX};
+
+/// Accepts connections until the node stops.
+pub(super) async fn accept_all(shared: Arc<Shared>) {
+    let mut attempts = Attempts::default();
+    let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let mut stopping = shared.stopping.subscribe();
+    loop {
+        let incoming = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            incoming = shared.endpoint.accept() => incoming,
+        };
+        match incoming {
+            Some(incoming) => admit(&shared, &mut attempts, &places, incoming),
+            None => return,
+        }
+    }
+}
+
+/// Lets one in to prove who it is, once its address is proved: then no forged address counts against anybody.
+fn admit(shared: &Arc<Shared>, attempts: &mut Attempts, places: &Arc<Semaphore>, incoming: Incoming) {
+    if !incoming.remote_address_validated() {
+        // Cannot fail: an address that is not validated may be asked to come again.
+        let _ = incoming.retry();
+        return;
+    }
+    let place = Arc::clone(places).try_acquire_owned();
+    let is_welcome = attempts.count(incoming.remote_address().ip(), Instant::now());
+    match place {
+        Ok(place) if is_welcome => {
+            shared
+                .runtime
+                .spawn(shake_hands(Arc::clone(shared), incoming, place));
+        }
+        _ => {
+            shared.refusals.floods.add(1);
+            incoming.ignore();
+        }
+    }
+}
+
+async fn shake_hands(shared: Arc<Shared>, incoming: Incoming, _place: OwnedSemaphorePermit) {
+    let address = incoming.remote_address();
+    let connection = match incoming.await {
+        Ok(connection) => connection,
+        Err(error) => {
+            count_failed_handshake(&shared, &error);
+            tracing::debug!(%address, %error, "a handshake failed");
+            return;
+        }
+    };
+    if let Err(reason) = establish(&shared, connection, false).await {
+        tracing::debug!(%address, %reason, "no link");
+    }
+}
+
+/// Counts attempts per address in one second.
+#[derive(Default)]
+struct Attempts {
+    since: Option<Instant>,
+    counts: BTreeMap<IpAddr, u32>,
+}
+
+impl Attempts {
+    /// Counts one more; whether it is within the limits.
+    fn count(&mut self, address: IpAddr, now: Instant) -> bool {
+        const SECOND: Duration = Duration::from_secs(1);
+        if self.since.is_none_or(|since| now.duration_since(since) >= SECOND) {
+            self.since = Some(now);
+            self.counts.clear();
+        }
+        if self.counts.len() >= ADDRESSES_MAX && !self.counts.contains_key(&address) {
+            return false;
+        }
+        let count = self.counts.entry(address).or_default();
+        *count = count.saturating_add(1);
+        *count <= ATTEMPTS_PER_ADDRESS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn attempts_of_one_address_are_limited_per_second() {
+        let [one, other] = [1, 2].map(|last| IpAddr::from(Ipv4Addr::new(10, 0, 0, last)));
+        let start = Instant::now();
+        let mut attempts = Attempts::default();
+        let welcome = (0..1_000).filter(|_| attempts.count(one, start)).count();
+        assert_eq!(welcome, ATTEMPTS_PER_ADDRESS_MAX as usize);
+        assert!(attempts.count(other, start));
+        assert!(attempts.count(one, start + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn counted_addresses_are_limited() {
+        let start = Instant::now();
+        let mut attempts = Attempts::default();
+        let address = |number: u32| IpAddr::from(Ipv4Addr::from(number));
+        let welcome = (0..100_000)
+            .filter(|number| attempts.count(address(*number), start))
+            .count();
+        assert_eq!(welcome, ADDRESSES_MAX);
+    }
+}

@@ -1,0 +1,158 @@
+//! QUIC and TLS as links use them: mutual TLS 1.3 by the installation's authority, nothing else.
+
+use std::sync::Arc;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::{CryptoError, HmacKey};
+use quinn::{
+    AckFrequencyConfig, ClientConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout,
+    ServerConfig, TransportConfig, VarInt,
+};
+use rustls::RootCertStore;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
+
+use super::LinkError;
+use super::limits::{
+    ACK_DELAY_MAX, CONNECTION_WINDOW_BYTES, HANDSHAKES_MAX, IDLE_MAX, INCOMING_BYTES_MAX, INITIAL_RTT,
+    KEEP_ALIVE, RESET_SPACING, SEND_WINDOW_BYTES, STREAM_WINDOW_BYTES,
+};
+use crate::identity::NodeKeys;
+
+/// The application protocol, by ALPN.
+const PROTOCOL: &[u8] = b"gatesync/1";
+/// Streams one end opens: live and bulk.
+const STREAMS: u32 = 2;
+/// Bytes of a connection id.
+const CONNECTION_ID_BYTES: usize = 8;
+
+pub(super) fn server(keys: &NodeKeys) -> Result<ServerConfig, LinkError> {
+    let provider = provider();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(keys)?, Arc::clone(&provider))
+        .build()
+        .map_err(refused)?;
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .map_err(refused)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![keys.tls_certificate()], keys.tls_key().into())
+        .map_err(refused)?;
+    tls.alpn_protocols = vec![PROTOCOL.to_vec()];
+    // No resumption: every link proves both certificates anew.
+    tls.send_tls13_tickets = 0;
+    let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(refused)?));
+    config
+        .transport_config(Arc::new(transport()))
+        .max_incoming(HANDSHAKES_MAX)
+        .incoming_buffer_size(INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(INCOMING_BYTES_MAX * HANDSHAKES_MAX as u64);
+    Ok(config)
+}
+
+pub(super) fn client(keys: &NodeKeys) -> Result<ClientConfig, LinkError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(refused)?
+        .with_root_certificates(roots(keys)?)
+        .with_client_auth_cert(vec![keys.tls_certificate()], keys.tls_key().into())
+        .map_err(refused)?;
+    tls.alpn_protocols = vec![PROTOCOL.to_vec()];
+    tls.resumption = Resumption::disabled();
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(refused)?));
+    config.transport_config(Arc::new(transport()));
+    Ok(config)
+}
+
+/// An endpoint that knows the connections of this node's earlier starts, and so can reset them.
+pub(super) fn endpoint(keys: &NodeKeys, seed: u64) -> EndpointConfig {
+    let reset_key = ResetKey(keys.derive("gate sync 2026 stateless reset"));
+    let id_key = blake3::derive_key("gate sync 2026 connection ids", &seed.to_le_bytes());
+    let mut config = EndpointConfig::new(Arc::new(reset_key));
+    config
+        .min_reset_interval(RESET_SPACING)
+        .cid_generator(move || Box::new(ConnectionIds { key: id_key, made: 0 }));
+    config
+}
+
+fn transport() -> TransportConfig {
+    let mut acks = AckFrequencyConfig::default();
+    acks.max_ack_delay(Some(ACK_DELAY_MAX));
+    let idle = IdleTimeout::try_from(IDLE_MAX).expect("BUG: the idle time fits QUIC");
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(STREAMS))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+        .send_window(SEND_WINDOW_BYTES)
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .initial_rtt(INITIAL_RTT)
+        .ack_frequency_config(Some(acks));
+    config
+}
+
+/// Passed explicitly everywhere: nothing is installed for the process.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn roots(keys: &NodeKeys) -> Result<Arc<RootCertStore>, LinkError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(keys.tls_authority()).map_err(refused)?;
+    Ok(Arc::new(roots))
+}
+
+fn refused(error: impl std::fmt::Display) -> LinkError {
+    LinkError::Tls(error.to_string())
+}
+
+/// Makes and checks reset tokens; the same at every start of a node.
+struct ResetKey([u8; 32]);
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(data).finalize_xof().fill(signature_out);
+    }
+
+    fn signature_len(&self) -> usize {
+        blake3::OUT_LEN
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let expected = blake3::keyed_hash(&self.0, data);
+        // Constant-time in blake3.
+        if expected == *signature {
+            Ok(())
+        } else {
+            Err(CryptoError)
+        }
+    }
+}
+
+/// Connection ids that cannot be told from random ones, and differ between starts. Unlike quinn's own they are not
+/// checked for being this process's: that would keep it from resetting connections of an earlier one.
+struct ConnectionIds {
+    key: [u8; 32],
+    made: u64,
+}
+
+impl ConnectionIdGenerator for ConnectionIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        self.made += 1;
+        let id = blake3::keyed_hash(&self.key, &self.made.to_le_bytes());
+        ConnectionId::new(&id.as_bytes()[..CONNECTION_ID_BYTES])
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID_BYTES
+    }
+
+    fn cid_lifetime(&self) -> Option<std::time::Duration> {
+        None
+    }
+}
