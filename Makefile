@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 # A log wants results; a terminal wants progress.
 QUIET := $(if $(CI),--quiet)
-.PHONY: help setup demo test bench fmt fmt-check clippy doc lint deny ci
+.PHONY: help setup demo up test bench fmt fmt-check clippy doc lint deny ci
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,13 +15,19 @@ demo: ## build, cut Terminal C off in the rush hour, watch the network heal
 	@.ci/setup build
 	@cargo run $(QUIET) --release --locked -p simulator -- run terminal-c-island --out target/demo
 
+up: ## a hub and two gates with databases of their own, to try by hand; Ctrl-C ends them
+	@.ci/setup up
+	@cargo build $(QUIET) --locked --workspace --bins
+	@$${CARGO_TARGET_DIR:-target}/debug/up
+
 test: ## all tests, the documentation's examples, and equal seeds giving equal runs
 	@.ci/setup test
 	@.ci/test
 
 bench: ## measure into target/bench/results.json; one figure: make bench ONLY=name
 	@.ci/setup build
-	@cargo run $(QUIET) --release --locked -p tests --bin bench -- $(if $(ONLY),--only $(ONLY)) --out target/bench/results.json
+	@cargo build $(QUIET) --release --locked --workspace --bins
+	@$${CARGO_TARGET_DIR:-target}/release/bench $(if $(ONLY),--only $(ONLY)) --out target/bench/results.json
 
 fmt: ## format the code
 	@cargo fmt --all

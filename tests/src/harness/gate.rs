@@ -65,7 +65,7 @@ pub struct Gate {
     http: SocketAddr,
     sync: SocketAddr,
     process: Option<Process>,
-    /// The command before its arguments: put before the program, to run it with another clock for instance.
+    /// Put before what it inherits.
     environment: Vec<(String, String)>,
 }
 
@@ -95,10 +95,13 @@ impl Gate {
         })
     }
 
-    /// Takes these ports instead of free ones. Before it is configured.
-    pub const fn set_ports(&mut self, http: u16, sync: u16) {
-        self.http.set_port(http);
-        self.sync.set_port(sync);
+    /// Takes these ports instead, where they are free. Before it is configured.
+    pub fn prefer_ports(&mut self, http: u16, sync: u16) {
+        for (address, port) in [(&mut self.http, http), (&mut self.sync, sync)] {
+            if ports::is_free(port) {
+                address.set_port(port);
+            }
+        }
     }
 
     /// Where other nodes reach it.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use edge_node::store::Inspection;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::gate::Gate;
@@ -32,6 +33,17 @@ impl GateDatabase {
         Ok(connection.query_row(sql, [card], |row| row.get(0)).optional()?)
     }
 
+    /// Whether the view `users` shows the card on a trip.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn travels(&self, card: &str) -> anyhow::Result<bool> {
+        let connection = self.open()?;
+        let sql = "SELECT current_trip_terminal_id IS NOT NULL FROM users WHERE card_id = ?1";
+        let travels = connection.query_row(sql, [card], |row| row.get(0));
+        Ok(travels.optional()?.unwrap_or(false))
+    }
+
     /// Every card as the view `users` shows it: card, balance, status.
     ///
     /// # Errors
@@ -43,16 +55,16 @@ impl GateDatabase {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// How far each site's log is held, by the site's hexadecimal digits.
+    /// How far each log is held, by the site's hexadecimal digits.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn heads(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let connection = self.open()?;
-        let mut statement =
-            connection.prepare("SELECT lower(hex(site)), CAST(head_seq AS TEXT) FROM sites")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    pub fn heads(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let sites = Inspection::open(&self.file)?.sites()?;
+        Ok(sites
+            .iter()
+            .map(|site| (site.site.to_string(), site.head.0))
+            .collect())
     }
 
     /// How many fare versions are known.

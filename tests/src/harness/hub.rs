@@ -55,10 +55,13 @@ impl Hub {
         Ok(hub)
     }
 
-    /// Takes these ports instead of free ones. Before it is configured.
-    pub const fn set_ports(&mut self, http: u16, sync: u16) {
-        self.http.set_port(http);
-        self.sync.set_port(sync);
+    /// Takes these ports instead, where they are free. Before it is configured.
+    pub fn prefer_ports(&mut self, http: u16, sync: u16) {
+        for (address, port) in [(&mut self.http, http), (&mut self.sync, sync)] {
+            if ports::is_free(port) {
+                address.set_port(port);
+            }
+        }
     }
 
     /// Where gates connect.
@@ -167,6 +170,12 @@ impl Hub {
     /// It is not running.
     pub fn process(&mut self) -> anyhow::Result<&mut Process> {
         self.process.as_mut().context("the hub was not started")
+    }
+
+    /// The process id, if it was started.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
     }
 
     /// `kill -9`.

@@ -1,6 +1,7 @@
 //! Two terminals with two gates each, a hub, and their databases: the sample network, every link through a proxy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,6 +11,7 @@ use super::database::{Database, TRANSACTIONS};
 use super::gate::{A_ENTRY, A_EXIT, B_ENTRY, B_EXIT, Gate, GateName, Neighbourhood, Tapped};
 use super::gate_database::GateDatabase;
 use super::hub::Hub;
+use super::process;
 use super::proxy::{Link, Proxy, Way, Weather};
 use super::scratch::Scratch;
 use super::services::{Server, shared_database_url};
@@ -262,6 +264,45 @@ impl Network {
         Ok(count == 1)
     }
 
+    /// Every tap at the hub, as `site:seq:index`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub fn taps_at_hub(&self) -> anyhow::Result<BTreeSet<String>> {
+        let rows = self.database.rows(
+            TRANSACTIONS,
+            "SELECT replace(site::text, '-', '') || ':' || seq || ':' || index FROM facts WHERE kind = 'tap'",
+        )?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Waits until a gate shows that a card travels, or that it does not.
+    ///
+    /// # Errors
+    /// It did not, [`SOON`].
+    pub fn wait_for_trip(&self, gate: GateName, card: &str, travels: bool) -> anyhow::Result<()> {
+        let store = GateDatabase::new(self.gate(gate));
+        wait_for(
+            &format!("{} to show whether {card} travels", gate.code),
+            SOON,
+            || Ok((store.travels(card)? == travels).then_some(())),
+        )
+    }
+
+    /// Asks Redis, as `redis-cli` does.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn ask_redis(&self, words: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new("redis-cli");
+        let answer = process::run(
+            command
+                .args(["-u", &self.redis.url(), "--no-auth-warning"])
+                .args(words),
+        )?;
+        Ok(answer.trim().to_owned())
+    }
+
     /// Presents a card, which has to be let through.
     ///
     /// # Errors
@@ -270,6 +311,22 @@ impl Network {
         let tapped = self.gate(gate).tap(card)?;
         anyhow::ensure!(tapped.opened, "{} stayed closed: {}", gate.code, tapped.whole);
         Ok(tapped)
+    }
+
+    /// Somebody gets in at Terminal A and out at Terminal B: the network goes on.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn pass_somebody(&self) -> anyhow::Result<()> {
+        const CARD: &str = "SOMEBODY0001";
+        self.issue(CARD, "50000.00")?;
+        self.pass(A_ENTRY, CARD)?;
+        self.wait_for_trip(B_EXIT, CARD, true)?;
+        self.pass(B_EXIT, CARD)?;
+        for name in self.gates.values().map(|gate| gate.name) {
+            self.wait_for_balance(name, CARD, "45000.00")?;
+        }
+        Ok(())
     }
 
     /// Waits until nothing is under way and everybody agrees; then checks the books.
@@ -289,13 +346,10 @@ impl Network {
         anyhow::ensure!(waiting == 0, "{waiting} changesets wait to be settled");
         let sites = self.database.rows(
             TRANSACTIONS,
-            "SELECT replace(site::text, '-', ''), coalesce(terminal, ''), head_seq::text FROM sites
-             WHERE role = 'gate' AND closed_seq IS NULL
-             UNION ALL
-             SELECT encode(substr(site_bytes, 1, 16), 'hex'), '', head_seq::text FROM (
-                 SELECT decode(replace(s.site::text, '-', ''), 'hex') AS site_bytes, s.head_seq
-                 FROM sites AS s JOIN hub_sites AS h ON h.role = s.role AND h.head_chain = s.head_chain
-             ) AS own",
+            "SELECT replace(s.site::text, '-', ''), coalesce(s.terminal, ''), s.head_seq::text
+             FROM sites AS s
+             LEFT JOIN hub_sites AS h ON h.role = s.role AND h.head_chain = s.head_chain
+             WHERE s.role = 'gate' OR h.role IS NOT NULL",
         )?;
         let cards = self.database.rows(
             TRANSACTIONS,
@@ -308,7 +362,8 @@ impl Network {
             for site in &sites {
                 let [id, terminal, head] = books::columns(site)?;
                 if terminal.is_empty() || terminal == gate.name.terminal {
-                    let held = heads.get(id).map_or("nothing", String::as_str);
+                    let head: u64 = head.parse()?;
+                    let held = heads.get(id).copied().unwrap_or_default();
                     anyhow::ensure!(
                         held == head,
                         "{} holds {held} of site {id}, the hub {head}",

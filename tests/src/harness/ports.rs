@@ -38,7 +38,9 @@ pub fn free() -> anyhow::Result<u16> {
     anyhow::bail!("no port between {FIRST} and {} is free", FIRST + COUNT)
 }
 
-fn is_free(port: u16) -> bool {
+/// Whether nobody listens at a loopback port, neither TCP nor UDP.
+#[must_use]
+pub fn is_free(port: u16) -> bool {
     let address = (Ipv4Addr::LOCALHOST, port);
     TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }

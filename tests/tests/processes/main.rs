@@ -1,0 +1,11 @@
+//! Real processes on loopback: gates, hub, PostgreSQL, Redis, every link through a proxy. Run with `make test`.
+
+mod certificates;
+mod gate_killed;
+mod hub_killed;
+mod journey;
+mod load;
+mod partitions;
+mod redis_lost;
+mod refusals;
+mod services;
