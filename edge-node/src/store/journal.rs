@@ -105,6 +105,11 @@ impl Store {
             .flatten()
     }
 
+    /// The logs that this database's writers wrote, with their heads, newest first.
+    pub fn own_sites(&self) -> impl Iterator<Item = (SiteId, Seq)> {
+        self.sites.own().map(|site| (site.id, site.head.seq))
+    }
+
     /// Whether this key is known to be this node's, from a site that was admitted.
     #[must_use]
     pub fn knows_key(&self, node: NodeId, key: &PublicKey) -> bool {

@@ -1,0 +1,75 @@
+//! Which nodes to keep links to: the configured ones, and the gates of the terminal that the `gates` table names with
+//! an address. One seed address is enough to join.
+
+use std::collections::BTreeSet;
+
+use sync_protocol::changeset::Trust;
+
+use super::{Effect, Node};
+use crate::clock::Moment;
+use crate::config::is_address;
+
+/// Most addresses taken from the `gates` table.
+pub(super) const ROSTER_MAX: usize = 256;
+
+/// Where other nodes are.
+#[derive(Clone, Debug, Default)]
+pub struct Roster {
+    configured: BTreeSet<String>,
+    /// Where other gates reach this one, to be told to them.
+    advertised: Option<String>,
+    targets: Option<BTreeSet<String>>,
+    stale: bool,
+}
+
+impl Roster {
+    /// The roster as configured: the hub and neighbours, and where other gates reach this one.
+    #[must_use]
+    pub fn new(configured: BTreeSet<String>, advertised: Option<String>) -> Roster {
+        Roster {
+            configured,
+            advertised,
+            targets: None,
+            stale: true,
+        }
+    }
+
+    /// Rows of replicated tables may have changed.
+    pub(super) const fn rows_changed(&mut self) {
+        self.stale = true;
+    }
+}
+
+impl<T: Trust> Node<T> {
+    /// Reads the table after it changed, and tells whom to keep links to when that is others than before.
+    pub(super) fn look_at_roster(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        if !self.roster.stale {
+            return;
+        }
+        self.advertise(now, effects);
+        let gate = self.store.gate();
+        let named = match self.store.gate_addresses(gate.terminal, ROSTER_MAX) {
+            Ok(named) => named,
+            Err(error) => return self.store_failed(now, "reading the gates table", &error),
+        };
+        self.roster.stale = false;
+        let mut targets = self.roster.configured.clone();
+        targets.extend(named.into_iter().filter(|address| is_address(address)));
+        if self.roster.targets.as_ref() != Some(&targets) {
+            effects.push(Effect::Targets(targets.clone()));
+            self.roster.targets = Some(targets);
+        }
+    }
+
+    /// Tells others where this gate is, once the hub has given it a row.
+    fn advertise(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(address) = self.roster.advertised.clone() else {
+            return;
+        };
+        let gate = self.store.gate().id;
+        match self.store.set_gate_address(gate, &address, now.wall_ms) {
+            Ok(run) => self.give(now, run, effects),
+            Err(error) => self.store_failed(now, "telling this gate's address in the gates table", &error),
+        }
+    }
+}
