@@ -13,6 +13,7 @@ use sync_protocol::money::Money;
 use sync_protocol::rows::{self, RowChange};
 
 use crate::ledger::SiteRecord;
+use crate::own_site::Sealed;
 
 /// Most bytes of a reference or a reason.
 pub const TEXT_BYTES_MAX: usize = 200;
@@ -25,6 +26,8 @@ const ROWS_PER_CHANGESET: usize = BODY_BYTES_MAX / (rows::VALUE_BYTES_MAX + rows
 
 /// Something a person, a channel or a job of the hub decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "server", serde(rename_all = "snake_case"))]
 pub enum Decision {
     /// A card exists from here on.
     Issue {
@@ -177,6 +180,12 @@ pub enum Refusal {
         /// Its length.
         bytes: usize,
     },
+    /// A reason or reference that cannot be written on one line.
+    #[error("a {what} with a control character, such as a line break: leave it out")]
+    Control {
+        /// Which text.
+        what: &'static str,
+    },
     /// A reference that stands for another payment.
     #[error(
         "reference {reference:?} was used for {amount} on card {card}: a payment has a reference of its own"
@@ -277,6 +286,47 @@ pub struct DecisionPlan {
     pub changesets: Vec<Vec<Change>>,
     /// What became of each decision, in order.
     pub outcomes: Vec<Outcome>,
+}
+
+impl DecisionPlan {
+    /// The change that stands for each decision, once the changesets are sealed in `site`.
+    #[must_use]
+    pub fn facts(&self, site: SiteId, sealed: &Sealed) -> Vec<FactId> {
+        let mut facts: Vec<FactId> = Vec::with_capacity(self.outcomes.len());
+        for outcome in &self.outcomes {
+            facts.push(match *outcome {
+                Outcome::Stands(fact) => fact,
+                Outcome::SameAs(earlier) => facts.get(earlier).copied().unwrap_or_default(),
+                Outcome::Written { changeset, index } => {
+                    let head = sealed.heads.get(sealed.openings + changeset);
+                    let seq = head.map_or(Seq::NONE, |head| head.seq);
+                    FactId { site, seq, index }
+                }
+            });
+        }
+        facts
+    }
+}
+
+/// Whether the texts of decisions are such that a store can keep them before they are planned.
+///
+/// # Errors
+/// The place of the first that is not, and why.
+pub fn check_texts(decisions: &[Decision]) -> Result<(), (usize, Refusal)> {
+    let check = |decision: &Decision| match decision {
+        Decision::TopUp { reference, .. } => check_text("reference", reference),
+        Decision::Adjust { reason, .. }
+        | Decision::Refund { reason, .. }
+        | Decision::WriteOff { reason, .. } => check_text("reason", reason),
+        Decision::Row(row) => Ok(row.check()?),
+        Decision::Issue { .. }
+        | Decision::Status { .. }
+        | Decision::Fares(_)
+        | Decision::Close { .. }
+        | Decision::SiteClosed { .. } => Ok(()),
+    };
+    let mut places = decisions.iter().enumerate();
+    places.try_for_each(|(index, decision)| check(decision).map_err(|refusal| (index, refusal)))
 }
 
 /// Checks decisions and plans their facts. All or none.
@@ -550,12 +600,12 @@ impl<'a, R: Records> Draft<'a, R> {
 }
 
 fn check_text(what: &'static str, text: &str) -> Result<(), Refusal> {
-    if (1..=TEXT_BYTES_MAX).contains(&text.len()) {
-        Ok(())
-    } else {
-        Err(Refusal::Text {
-            what,
-            bytes: text.len(),
-        })
+    if !(1..=TEXT_BYTES_MAX).contains(&text.len()) {
+        let bytes = text.len();
+        return Err(Refusal::Text { what, bytes });
     }
+    if text.chars().any(char::is_control) {
+        return Err(Refusal::Control { what });
+    }
+    Ok(())
 }

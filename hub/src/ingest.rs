@@ -47,8 +47,8 @@ pub struct MergePlan {
     pub opened: Vec<SiteOpen>,
     /// Changesets to store.
     pub changesets: Vec<StoredChangeset>,
-    /// Facts that are taken.
-    pub facts: Vec<FactRow>,
+    /// Facts that are taken, in the order of their changesets.
+    pub facts: Vec<TakenFact>,
     /// Row changes that are taken, with their place.
     pub rows: Vec<(FactId, RowChange)>,
     /// Fare versions among the facts.
@@ -69,6 +69,15 @@ pub struct MergePlan {
     pub gaps: Vec<Range>,
     /// Runs in which nothing was new.
     pub duplicates: u64,
+}
+
+/// A fact that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenFact {
+    /// The fact.
+    pub row: FactRow,
+    /// Its content as it travelled: what its hash covers.
+    pub content: Bytes,
 }
 
 /// A changeset as it is stored.
@@ -140,6 +149,9 @@ pub enum QuarantineReason {
     /// Its writer had no right to it.
     #[error(transparent)]
     Judged(#[from] judge::Refusal),
+    /// A row change of a table or column that no database can have.
+    #[error("a table or column name with a NUL character")]
+    Name,
 }
 
 /// Plans what these runs add. Runs of one site that follow each other may come in one call, in order.
@@ -329,6 +341,9 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
         };
         judge(writer, key.id, &content)?;
         match content {
+            Content::Row(row) if row.table.contains('\0') || row.column.contains('\0') => {
+                return Err(QuarantineReason::Name);
+            }
             Content::Row(row) => self.plan.rows.push((key.id, row)),
             Content::Fact(fact) if record.role != SiteRole::Settled => {
                 match &fact {
@@ -337,7 +352,10 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
                     _ => {}
                 }
                 let hash = fact_hash(&key, &change.content);
-                self.plan.facts.push(FactRow { key, fact, hash });
+                self.plan.facts.push(TakenFact {
+                    row: FactRow { key, fact, hash },
+                    content: change.content.clone(),
+                });
             }
             Content::SiteOpen(_) | Content::Fact(_) => {}
         }

@@ -13,6 +13,8 @@
 pub mod decisions;
 pub mod ingest;
 pub mod ledger;
+#[cfg(feature = "server")]
+pub mod migrate;
 pub mod outbox;
 pub mod own_site;
 #[cfg(feature = "server")]

@@ -57,6 +57,12 @@ impl Writer {
         }
     }
 
+    /// A writer as it was stored: what opens its site, its head and its last stamp.
+    #[must_use]
+    pub const fn restored(open: SiteOpen, head: Head, last: Stamp) -> Writer {
+        Writer { open, head, last }
+    }
+
     /// The site.
     #[must_use]
     pub fn site(&self) -> SiteId {
@@ -73,6 +79,12 @@ impl Writer {
     #[must_use]
     pub const fn head(&self) -> Head {
         self.head
+    }
+
+    /// The last stamp given.
+    #[must_use]
+    pub const fn last(&self) -> Stamp {
+        self.last
     }
 
     /// Seals changesets, in order.

@@ -25,9 +25,7 @@ use sync_protocol::money::Money;
 use sync_protocol::rows::RowSet;
 
 use super::{Arrival, FactRow, JournalEntry, SiteRecord};
-use crate::decisions::{
-    DecideError, Decision, DecisionPlan, Outcome, Records, Terms, TopUpRecord, plan_decisions,
-};
+use crate::decisions::{DecideError, Decision, DecisionPlan, Records, Terms, TopUpRecord, plan_decisions};
 use crate::ingest::{Logs, MergePlan, Moved, Quarantined, Refused, plan_merge};
 use crate::outbox::{Event, EventKey, Transition};
 use crate::own_site::{Sealed, Writer};

@@ -1,6 +1,9 @@
 //! What a ledger holds: the rows that plans read and write, whatever stores them.
 
 pub mod memory;
+#[cfg(feature = "server")]
+pub mod postgres;
+mod rows;
 
 use sync_protocol::changeset::{Head, PublicKey, SiteOpen, SiteRole};
 use sync_protocol::fact::Fact;

@@ -182,7 +182,8 @@ impl Desk {
 
     fn revise(&mut self, step: Step, facts: &[&FactRow], cut: &mut Cut) {
         self.settled.revision += 1;
-        self.settled.state = step.state;
+        let before = std::mem::replace(&mut self.settled.state, step.state);
+        self.tell_of_the_card(&before, facts, cut);
         for row in facts {
             self.settled.facts += 1;
             self.settled.facts_hash = self.settled.facts_hash.wrapping_add(row.hash);
@@ -201,6 +202,33 @@ impl Desk {
                 revision: self.settled.revision,
                 transition,
                 journey,
+            });
+        }
+    }
+
+    /// What is told of the card itself: that it was issued (the ledger tells it once, whoever says it again), and
+    /// that its status is another one.
+    fn tell_of_the_card(&self, before: &CardState, facts: &[&FactRow], cut: &mut Cut) {
+        let CardSettled {
+            card,
+            revision,
+            state,
+            ..
+        } = &self.settled;
+        let (card, revision) = (*card, *revision);
+        let issuing = facts
+            .iter()
+            .find(|row| matches!(row.fact, Fact::CardIssued { .. }));
+        if let Some(row) = issuing {
+            let fact = row.key.id;
+            cut.events.push(Event::CardIssued { card, revision, fact });
+        }
+        if state.status != before.status {
+            cut.events.push(Event::StatusChanged {
+                card,
+                revision,
+                status: state.status,
+                version: state.status_version,
             });
         }
     }

@@ -293,6 +293,10 @@ impl<C: Cards> Draft<'_, C> {
             }
             cut.fares.push((*fare).clone());
             let from_ms = fare.effective_from_ms;
+            cut.events.push(Event::FaresPublished {
+                version: fare.version,
+                effective_from_ms: from_ms,
+            });
             concerned.extend(self.cards.stamped_from(from_ms)?);
             let drafted = self.desks.iter();
             concerned.extend(

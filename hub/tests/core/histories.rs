@@ -288,7 +288,7 @@ fn check_against_fold(ledger: &MemoryLedger, sites: &[Site]) {
         assert_eq!(ledger.account(Account::Card(card)), projection.balance);
         assert_eq!(ledger.view(card).unwrap(), history.view(&book));
         let mut told = BTreeMap::new();
-        for event in ledger.outbox(0).iter().filter(|event| event.card() == card) {
+        for event in ledger.outbox(0).iter().filter(|event| event.card() == Some(card)) {
             if let Event::BalanceUpdated { amount, .. } = event {
                 *told.entry(card).or_insert(Money::ZERO) += *amount;
             }

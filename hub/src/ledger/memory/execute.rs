@@ -3,6 +3,7 @@
 use sync_protocol::rows::RowChange;
 
 use super::*;
+use crate::ledger::rows::merge_rows;
 
 impl MemoryLedger {
     /// Executes what ingest planned.
@@ -33,7 +34,7 @@ impl MemoryLedger {
             };
             self.sites.entry(open.site()).or_insert(log);
         }
-        let mut facts = plan.facts.into_iter().peekable();
+        let mut facts = plan.facts.into_iter().map(|taken| taken.row).peekable();
         for stored in plan.changesets {
             let (site, seq) = (stored.site, stored.head.seq);
             let in_changeset = |row: &FactRow| row.key.id.site == site && row.key.id.seq == seq;
@@ -104,10 +105,11 @@ impl MemoryLedger {
     }
 
     fn store_rest(&mut self, rows: Vec<(FactId, RowChange)>, closed: &[(SiteId, Seq)], reopened: &[SiteId]) {
-        for (_, row) in rows {
-            if self.rows.merge(&row).is_err() {
-                self.counters.rows_refused += 1;
-            }
+        let merged = merge_rows(&mut self.rows, rows);
+        self.counters.rows_refused += merged.refused;
+        for event in merged.events {
+            self.event_keys.insert(event.key());
+            self.outbox.push(event);
         }
         for (site, last) in closed {
             if let Some(log) = self.sites.get_mut(site) {
@@ -134,7 +136,7 @@ impl MemoryLedger {
         trust: &impl Trust,
     ) -> Result<Decided, ExecuteError> {
         let mut writer = self.decisions.clone().ok_or(ExecuteError::NoTerm)?;
-        let sealed = writer.seal(now_ms, plan.changesets, signer)?;
+        let sealed = writer.seal(now_ms, plan.changesets.clone(), signer)?;
         let Ok(merge) = plan_merge(self, &sealed.runs, trust);
         if let Some(refused) = merge.refused.first() {
             return Err(ExecuteError::OwnRefused(refused.reason));
@@ -142,18 +144,7 @@ impl MemoryLedger {
         self.execute_merge(merge)?;
         let site = writer.site();
         self.decisions = Some(writer);
-        let mut facts = Vec::with_capacity(plan.outcomes.len());
-        for outcome in plan.outcomes {
-            facts.push(match outcome {
-                Outcome::Stands(fact) => fact,
-                Outcome::SameAs(earlier) => facts.get(earlier).copied().unwrap_or_default(),
-                Outcome::Written { changeset, index } => {
-                    let head = sealed.heads.get(sealed.openings + changeset);
-                    let seq = head.map_or(Seq::NONE, |head| head.seq);
-                    FactId { site, seq, index }
-                }
-            });
-        }
+        let facts = plan.facts(site, &sealed);
         let runs = sealed.runs;
         Ok(Decided { facts, runs })
     }
@@ -225,8 +216,8 @@ impl MemoryLedger {
             if !self.event_keys.insert(event.key()) {
                 continue;
             }
-            if let EventKey::Journey(tap, transition) = event.key() {
-                let rows = self.cards.entry(event.card()).or_default();
+            if let (EventKey::Journey(tap, transition), Some(card)) = (event.key(), event.card()) {
+                let rows = self.cards.entry(card).or_default();
                 rows.announced.insert((tap, transition));
             }
             self.outbox.push(event);

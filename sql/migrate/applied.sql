@@ -1,0 +1,1 @@
+SELECT version, name, hash FROM schema_migrations ORDER BY version

@@ -1,0 +1,1 @@
+SELECT account, (balance * 100)::bigint FROM accounts WHERE account = ANY ($1::text[])

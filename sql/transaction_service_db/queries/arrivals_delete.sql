@@ -1,0 +1,1 @@
+DELETE FROM arrivals WHERE arrival = ANY ($1::bigint[])

@@ -1,0 +1,1 @@
+SELECT arrival, site, seq FROM arrivals ORDER BY arrival LIMIT $1

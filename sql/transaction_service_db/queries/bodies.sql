@@ -1,0 +1,1 @@
+SELECT body FROM changesets WHERE site = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq

@@ -1,0 +1,1 @@
+SELECT coalesce(max(fare_version), 0) FROM facts WHERE kind = 'fare_version'

@@ -1,0 +1,1 @@
+SELECT site, node, role, terminal, public_key, head_seq, head_chain, closed_seq FROM sites

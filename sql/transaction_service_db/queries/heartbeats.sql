@@ -1,0 +1,1 @@
+SELECT beat, heard_ms FROM heartbeats ORDER BY node

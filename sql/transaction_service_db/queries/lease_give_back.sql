@@ -1,0 +1,1 @@
+UPDATE settler_lease SET until = '-infinity' WHERE term = $1

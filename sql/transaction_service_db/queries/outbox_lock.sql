@@ -1,0 +1,2 @@
+-- Held until the commit, so positions appear in their order.
+SELECT position FROM outbox_head FOR UPDATE

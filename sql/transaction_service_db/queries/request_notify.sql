@@ -1,0 +1,1 @@
+SELECT pg_notify('decisions', $1::bigint::text)

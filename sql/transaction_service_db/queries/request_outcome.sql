@@ -1,0 +1,1 @@
+SELECT state, outcome::text FROM decision_requests WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT site, node, role, terminal, public_key, head_seq, head_chain, closed_seq
+FROM sites
+WHERE site = ANY ($1::uuid[])
