@@ -189,7 +189,7 @@ impl HubNode {
         self.ledger.check_sum()?;
         let news = self.ledger.outbox(self.audited);
         self.audited += news.len();
-        let touched: BTreeSet<CardId> = news.iter().map(Event::card).collect();
+        let touched: BTreeSet<CardId> = news.iter().filter_map(Event::card).collect();
         touched
             .into_iter()
             .try_for_each(|card| self.ledger.audit_card(card))
