@@ -25,3 +25,5 @@ pub mod settle;
 pub mod cache;
 #[cfg(feature = "server")]
 pub mod people;
+#[cfg(feature = "server")]
+pub mod sample;

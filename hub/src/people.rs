@@ -202,6 +202,30 @@ impl People {
     /// # Errors
     /// The person is refused ([`Person::check`]), or the database does not answer.
     pub async fn register(&self, card: CardId, person: &Person, now_ms: i64) -> Result<i64, PeopleError> {
+        let id = self.write(card, person, now_ms, false).await?;
+        Ok(id.ok_or(sqlx::Error::RowNotFound).map_err(failed)?)
+    }
+
+    /// Registers a person unless somebody was ever registered for the card. Returns whether it did.
+    ///
+    /// # Errors
+    /// See [`People::register`].
+    pub async fn register_first(
+        &self,
+        card: CardId,
+        person: &Person,
+        now_ms: i64,
+    ) -> Result<bool, PeopleError> {
+        Ok(self.write(card, person, now_ms, true).await?.is_some())
+    }
+
+    async fn write(
+        &self,
+        card: CardId,
+        person: &Person,
+        now_ms: i64,
+        only_first: bool,
+    ) -> Result<Option<i64>, PeopleError> {
         person.check()?;
         let known = (person.demographics != Demographics::default()).then_some(Json(&person.demographics));
         let row = sqlx::query(sql::PERSON_REGISTER)
@@ -211,9 +235,11 @@ impl People {
             .bind(&person.phone)
             .bind(known)
             .bind(shown_ms(now_ms))
-            .fetch_one(&self.users)
-            .await;
-        Ok(row.and_then(|row| row.try_get("id")).map_err(failed)?)
+            .bind(only_first)
+            .fetch_optional(&self.users)
+            .await
+            .map_err(failed)?;
+        Ok(row.map(|row| row.try_get("id")).transpose().map_err(failed)?)
     }
 
     /// What is known of a card's holder; `None` when the card has no user yet.

@@ -63,3 +63,56 @@ statements! {
     TERMINALS_PROJECT = "terminals_project",
     TERMINALS_RETIRE = "terminals_retire",
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sqlx::postgres::PgConnection;
+    use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
+
+    use super::*;
+    use crate::migrate::{Databases, Service};
+
+    const NEEDED: &str = "run make test, or start the services with .ci/services";
+
+    #[tokio::test]
+    async fn every_statement_file_is_named_here_and_prepares() {
+        let url = std::env::var("TEST_DATABASE_URL").expect(NEEDED);
+        let prefix = format!("sql{}_", std::process::id());
+        let databases = Databases::new(&url, &prefix).unwrap();
+        for service in [Service::User, Service::Terminal, Service::Transaction] {
+            databases.migrate_one(service).await.unwrap();
+        }
+        for (service, folder, all) in [
+            (Service::User, "projection/checkpoint", CHECKPOINTS),
+            (Service::Terminal, "projection/checkpoint", CHECKPOINTS),
+            (Service::Transaction, "projection/source", SOURCE),
+            (Service::User, "user_service_db/queries", USERS),
+            (Service::Terminal, "terminal_service_db/queries", TERMINALS),
+        ] {
+            let named: BTreeSet<String> = all.iter().map(|(file, _)| format!("{file}.sql")).collect();
+            let path = format!("{}/../sql/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let files: BTreeSet<String> = std::fs::read_dir(path)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            assert_eq!(named, files, "{folder}");
+            let mut connection = PgConnection::connect_with(&databases.options(service))
+                .await
+                .unwrap();
+            for (file, sql) in all {
+                if let Err(error) = connection.prepare((*sql).into_sql_str()).await {
+                    panic!("{folder}/{file}: {error}");
+                }
+            }
+            connection.close().await.unwrap();
+        }
+        let server = databases.options(Service::User).database("postgres");
+        let mut server = PgConnection::connect_with(&server).await.unwrap();
+        for service in [Service::User, Service::Terminal, Service::Transaction] {
+            let drop = format!("DROP DATABASE {prefix}{} WITH (FORCE)", service.database());
+            server.execute(AssertSqlSafe(drop)).await.unwrap();
+        }
+    }
+}
