@@ -1,0 +1,5 @@
+//! Links over real QUIC on loopback.
+
+mod duplicates;
+mod restarts;
+mod support;
