@@ -226,6 +226,15 @@ fn taps_that_nobody_seals_or_files_stay_bounded_and_known() {
             .map(|tap| entry(1_000 + group * 64 + tap, T0 + HOUR_MS))
             .collect();
         store.taps(&taps, HOUR_MS).unwrap();
+        if group == 31 {
+            // From here on the cards in memory are both such that wait and such that do not.
+            store.file().unwrap();
+        }
+        let some_that_wait = 1_000 + 40 * 64;
+        if group == 80 {
+            let view = store.card(card(some_that_wait)).unwrap().view;
+            assert!(view.open.is_some(), "the card was forgotten while its tap waits");
+        }
     }
     let filed: i64 = store
         .connection()
@@ -252,7 +261,7 @@ fn taps_that_nobody_seals_or_files_stay_bounded_and_known() {
             last: Seq(u64::MAX),
         };
         let piece = store.serve(range, 1).unwrap().remove(0);
-        assert!(piece.body_bytes() <= 256 << 10, "and so the pieces served");
+        assert!(piece.body_bytes() <= 160 << 10, "and so the pieces served");
         neighbour.ingest(&piece, &town.trust).unwrap();
         pieces += 1;
     }
@@ -290,6 +299,8 @@ fn with_another_key_the_tail_waits_for_the_old_one_or_a_peer() {
     assert_eq!(other.recent_taps(9).unwrap().len(), 3, "nothing is thrown away");
     assert!(other.card(card(1)).unwrap().view.open.is_some());
 
+    assert!(everything(&other, site).len() == 1 && other.quarantine().unwrap().is_empty());
+
     // A peer that got the tail before the crash brings it back.
     assert_eq!(other.ingest(&sent, &town.trust).unwrap().changesets, 1);
     assert!(other.card(card(1)).unwrap().view.open.is_none());
@@ -320,6 +331,24 @@ fn taps_served(store: &Store) -> BTreeSet<String> {
         }
     }
     taps
+}
+
+#[test]
+fn a_site_of_which_nothing_is_signed_is_told_to_nobody() {
+    let (mut town, mut hub) = (Town::new(), Hub::new());
+    let mut store = town.stocked_gate(1, "A", &mut hub);
+    let before = store.have().clone();
+    store.taps(&[entry(1, T0)], 0).unwrap();
+    assert_eq!(*store.have(), before);
+    for suffix in ["", "-wal"] {
+        let name = |number| format!("{}{suffix}", town.path(number).display());
+        fs::copy(name(1), name(5)).unwrap();
+    }
+    let mut other = town.gate(5, "A");
+    assert_eq!(other.counters().unsigned, 1);
+    assert_eq!(*other.have(), before);
+    let run = other.tap(&exit(1, T0 + HOUR_MS), 0).unwrap().run;
+    assert_eq!(site_open(&run.bodies[0]).unwrap().previous, None);
 }
 
 const CHILD: &str = "STORE_CRASH_CHILD";

@@ -151,6 +151,19 @@ fn a_restored_file_takes_its_lost_tail_back() {
 }
 
 #[test]
+fn a_commit_waits_for_the_disk() {
+    let store = Town::new().gate(1, "A");
+    let pragma = |name: &str| -> String {
+        let value = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+        let value = store.connection().pragma_query_value(None, name, value).unwrap();
+        format!("{value:?}")
+    };
+    assert_eq!(pragma("synchronous"), "Integer(2)", "FULL");
+    assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
+    assert_eq!(pragma("wal_autocheckpoint"), "Integer(0)");
+}
+
+#[test]
 fn one_process_at_a_time() {
     let mut town = Town::new();
     let store = town.gate(1, "A");
