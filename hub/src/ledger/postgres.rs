@@ -39,7 +39,7 @@ use sync_protocol::time::DAY_MS;
 pub use error::LedgerError;
 pub use lease::{Holder, LEASE_S, Lease, Term};
 pub use money::HoldRecord;
-pub use outbox::StoredEvent;
+pub use outbox::{EVENTS_MAX, StoredEvent};
 pub use read::{Evidence, Site};
 pub use requests::{Request, RequestId, RequestOutcome, SubmitError, Submitted, Taken};
 pub use settle::Settled;

@@ -9,4 +9,5 @@ mod histories;
 mod hostile;
 mod listener;
 mod network;
+mod random;
 mod serving;

@@ -67,11 +67,9 @@ impl PostgresLedger {
         connection: &mut PgConnection,
         arrivals: &[Arrival],
     ) -> Result<SettleSnapshot, LedgerError> {
-        let mut snapshot = SettleSnapshot {
-            covered: coverage(connection, arrivals).await?,
-            fares: self.read_fares(connection).await?,
-            ..SettleSnapshot::default()
-        };
+        let mut snapshot = SettleSnapshot::default();
+        snapshot.covered = coverage(connection, arrivals).await?;
+        snapshot.fares = self.read_fares(connection).await?;
         let facts = || arrivals.iter().flat_map(|arrival| &arrival.facts);
         let cards: BTreeSet<CardId> = facts().filter_map(|row| row.fact.card()).collect();
         let mut states: Vec<StateColumns> = Vec::new();
