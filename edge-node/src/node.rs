@@ -376,7 +376,6 @@ impl<T: Trust> Node<T> {
     fn keep_house(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.housekeeping_at_ms = now.monotonic_ms() + HOUSEKEEPING_MS;
         self.look_at_clock(now);
-        self.recompute_policy();
         self.look_at_roster(now, effects);
         self.save_hub_beat(now);
         // A disk with room again gets its ballast back.

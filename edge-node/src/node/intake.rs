@@ -50,6 +50,7 @@ impl<T: Trust> Node<T> {
         match self.store.ingest_slice(&verified, changes_max) {
             Ok(ingested) => {
                 let (site, have) = (ingested.site, ingested.have);
+                self.recompute_policy();
                 effects.push(Effect::Advanced {
                     site,
                     head: have.head,
