@@ -1,10 +1,11 @@
 //! What a gate answers to a card, whatever way the card came in.
 
+mod rule;
+
 use serde::{Deserialize, Serialize};
 use sync_protocol::decide::Policy;
-use sync_protocol::fact::{CardStatus, Direction, Reason, Tap};
+use sync_protocol::fact::{Direction, Reason};
 use sync_protocol::id::{CardId, FactId};
-use sync_protocol::journey::CardView;
 use sync_protocol::money::Money;
 use sync_protocol::time::SECOND_MS;
 
@@ -58,11 +59,11 @@ impl Answer {
             direction: tap.direction,
             opens: tap.accepted,
             why: Why::Decided(tap.reason),
-            rule: rule(tap, &decided.view),
+            rule: rule::row(decided),
             balance: (tap.knowledge.revision > 0).then_some(decided.view.balance),
             age_s,
             hold: tap.hold,
-            fare: decided.decision.fare,
+            fare: rule::fare(decided),
             offline: is_offline(age_s, policy),
             fact: Some(decided.fact),
         }
@@ -192,27 +193,6 @@ pub const fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Entry => "entry",
         Direction::Exit => "exit",
-    }
-}
-
-/// The row of the decision table that a decision follows.
-fn rule(tap: &Tap, after: &CardView) -> &'static str {
-    match tap.reason {
-        Reason::Accepted => "T-01",
-        Reason::DupIn => "T-05",
-        Reason::Allowance if tap.knowledge.revision == 0 => "T-41",
-        Reason::Allowance | Reason::Funds => "T-29",
-        Reason::ExitOpen if after.status != CardStatus::Active => "T-24",
-        Reason::ExitOpen if tap.quoted.is_some() => "T-02",
-        Reason::ExitOpen => "T-09",
-        Reason::Blocked | Reason::Suspended | Reason::Closed => "T-23",
-        Reason::DenyList => "T-27",
-        Reason::Debt => "T-20",
-        Reason::Passback => "T-06",
-        Reason::WrongGate => "T-42",
-        Reason::UnknownCard => "T-41",
-        Reason::NoFare => "D-22",
-        Reason::FreeFlow | Reason::Velocity | Reason::StaleKnowledge | Reason::GateClosed => "4.5",
     }
 }
 

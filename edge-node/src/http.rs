@@ -11,7 +11,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use sync_protocol::id::GateCode;
 use sync_shell::http::{GuardConfig, LOOPBACK_HOSTS, Problem, Token, guard};
 use sync_shell::links::Links;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::message::Language;
 use crate::metrics::Metrics;
 use crate::node::Snapshot;
-use crate::status::Counts;
+use crate::status::{Counts, Own};
 use crate::taps::Taps;
 use crate::writer::Control;
 
@@ -49,8 +48,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The database, to be looked at beside its writer.
     pub database: PathBuf,
-    /// The gate's code.
-    pub code: GateCode,
+    /// What the gate knows of itself.
+    pub own: Own,
     /// Language of messages when a request asks for none.
     pub language: Language,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use sync_protocol::changeset::{PublicKey, Signer};
 use sync_protocol::fact::Direction;
 use sync_protocol::id::{CardId, NodeId};
+use sync_protocol::time::DAY_MS;
 use sync_shell::http::{self as shell_http, Token};
 use sync_shell::identity::{Identity, NodeKeys};
 use sync_shell::links::{Links, LinksConfig};
@@ -25,14 +26,18 @@ pub use error::{StartError, StopError};
 pub use surroundings::{Surroundings, system_clock};
 
 use crate::answer::Answer;
+use crate::clock::Moment;
 use crate::http::{self, App, Parts as AppParts};
 use crate::metrics::Metrics;
 use crate::node::{Node, Parts, Roster, Snapshot};
+use crate::status::Own;
 use crate::store::{Opening, Store};
 use crate::writer::{CONTROL_QUEUE_MAX, Control, EVENT_QUEUE_MAX, Queues, TAP_QUEUE_MAX, Writer};
 
 /// A gate has this long to stop in order.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
+/// A certificate that ends within this is warned of at the start, milliseconds.
+const EXPIRY_WARNING_MS: i64 = 30 * DAY_MS;
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// What an operator changes when the HTTP port is taken.
@@ -74,6 +79,11 @@ impl Gate {
             folder: config.data_dir.clone(),
             source,
         })?;
+        let own = Own {
+            code: config.gate.code,
+            certificate_expires_ms: keys.expires_at_ms(),
+        };
+        warn_of_expiry(&own, surroundings.clock.now());
         let token = Token::load_or_create(&config.token(), &surroundings.entropy()?)?;
         let store = open_store(&config, &keys, &surroundings)?;
         let listener = shell_http::bind(config.http.listen, HTTP_SETTING).await?;
@@ -111,7 +121,7 @@ impl Gate {
             links: links.clone(),
             metrics: Arc::clone(&metrics),
             database: config.database(),
-            code: config.gate.code,
+            own,
             language: config.language,
         });
         let (http_stop, http_task) = serve(listener, app, token.clone(), &config);
@@ -289,6 +299,22 @@ pub fn node_parts(
         uncertainty_ms: config.clock.uncertainty_ms,
         seed: u64::from_le_bytes(surroundings.entropy()?),
     })
+}
+
+/// Says in time that a certificate ends: without one the gate goes on alone.
+fn warn_of_expiry(own: &Own, now: Moment) {
+    let left_ms = own.certificate_expires_ms.saturating_sub(now.wall_ms);
+    if left_ms <= 0 {
+        tracing::error!(
+            "this gate's certificate has ended: taps go on, links do not; issue a new one at the hub"
+        );
+    } else if left_ms < EXPIRY_WARNING_MS {
+        let days = left_ms / DAY_MS;
+        tracing::warn!(
+            days,
+            "this gate's certificate ends soon: issue a new one at the hub"
+        );
+    }
 }
 
 fn links_config(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sync_protocol::decide::Mode;
+use sync_protocol::id::GateCode;
 use sync_shell::links::LinkStats;
 use utoipa::ToSchema;
 
@@ -31,6 +32,8 @@ pub struct Status {
     pub schema: u32,
     /// Seconds since the start.
     pub uptime_s: u64,
+    /// When the gate's certificate ends, milliseconds since 1970: it links to nobody from then on.
+    pub certificate_expires_ms: i64,
     /// The clock.
     pub clock: ClockStatus,
     /// normal, closed or free_flow.
@@ -162,17 +165,27 @@ pub fn file_bytes(path: &Path) -> (u64, u64) {
     (bytes(path), bytes(Path::new(&wal)))
 }
 
+/// What a gate knows of itself from its settings and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Its code.
+    pub code: GateCode,
+    /// When its certificate ends, milliseconds since 1970.
+    pub certificate_expires_ms: i64,
+}
+
 impl Status {
     /// Puts together what is known of a running gate.
     #[must_use]
-    pub fn of(code: &str, snapshot: &Snapshot, counts: &Counts, links: &[LinkStats]) -> Status {
+    pub fn of(own: &Own, snapshot: &Snapshot, counts: &Counts, links: &[LinkStats]) -> Status {
         Status {
             node: snapshot.gate.id.0,
-            code: code.to_owned(),
+            code: own.code.to_string(),
             terminal: snapshot.gate.terminal.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             schema: SCHEMA_VERSION,
             uptime_s: snapshot.uptime_ms.unsigned_abs() / 1_000,
+            certificate_expires_ms: own.certificate_expires_ms,
             clock: ClockStatus {
                 state: snapshot.clock,
                 wall_ms: snapshot.wall_ms,

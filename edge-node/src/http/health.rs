@@ -25,7 +25,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Probl
     let snapshot = app.snapshot().await?;
     let counts = app.counts().await?;
     let links = app.0.links.stats();
-    Ok(Json(Status::of(app.0.code.as_str(), &snapshot, &counts, &links)))
+    Ok(Json(Status::of(&app.0.own, &snapshot, &counts, &links)))
 }
 
 /// Whether the gate decides taps.

@@ -32,7 +32,9 @@ pub struct Decided {
     pub fact: FactId,
     /// Its time.
     pub at: Stamp,
-    /// The card after it, as far as this gate knows.
+    /// The card before it, as far as this gate knows.
+    pub before: CardView,
+    /// The card after it.
     pub view: CardView,
 }
 
@@ -191,6 +193,7 @@ impl Store {
                 ..*presentation
             };
             let decision = circumstances.decide(&presentation, &card.knowledge);
+            let before = *card.view();
             let filed = card.take_own(&decision.tap, &key, &self.fares);
             group.changes.push(Change {
                 at: (!first).then_some(key.at),
@@ -201,6 +204,7 @@ impl Store {
                 decision,
                 fact: key.id,
                 at: key.at,
+                before,
                 view: *card.view(),
             });
         }

@@ -29,6 +29,9 @@ impl Answer {
     }
 }
 
+/// Status expected, method, path, headers, body.
+type Case<'a> = (u16, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// A client with the gate's token, unless a header says otherwise.
 struct Client {
     address: SocketAddr,
@@ -144,7 +147,7 @@ async fn what_makes_no_sense_is_refused_with_a_problem_and_the_gate_goes_on() {
     let client = Client::of(&gate);
     let tap = r#"{"card":"CARD0001"}"#;
     let huge = format!("{{\"card\":\"{}\"}}", "A".repeat(10_000));
-    let cases: &[(u16, &str, &str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (400, "POST", "/v1/taps", &[], "{\"card\":"),
         (400, "POST", "/v1/taps", &[], "card=CARD0001"),
         (422, "POST", "/v1/taps", &[], "[]"),
