@@ -10,6 +10,11 @@ use x509_parser::x509::X509Version;
 
 use super::{COMMON_NAME, CertificateError, Identity, parse_identity_name};
 
+/// Bytes of an Ed25519 signature.
+const SIGNATURE_BYTES: usize = 64;
+/// What stands before it at the end of a certificate: the algorithm, and a bit string's head.
+const ED25519_SIGNATURE_HEAD: [u8; 10] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x41, 0x00];
+
 /// What a node's certificate says.
 pub(super) struct NodeCertificate {
     pub(super) identity: Identity,
@@ -99,6 +104,14 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
     ];
     if signatures.iter().any(|used| used.algorithm != OID_SIG_ED25519) {
         return Err(CertificateError::Algorithm("signature"));
+    }
+    // Not covered by the signature, and the parser is lenient here: only the one exact form is taken.
+    let end = der
+        .len()
+        .checked_sub(ED25519_SIGNATURE_HEAD.len() + SIGNATURE_BYTES);
+    if !end.is_some_and(|end| der[end..].starts_with(&ED25519_SIGNATURE_HEAD)) {
+        let reason = "it does not end with a signature in DER".to_owned();
+        return Err(CertificateError::Malformed(reason));
     }
     Ok(certificate)
 }
