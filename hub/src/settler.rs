@@ -1,0 +1,308 @@
+//! The settler: one process at a time, by a lease in PostgreSQL, numbers decisions and settles what came in.
+//!
+//! It settles at once what arrives after a quiet time, and then not more often than every [`Settler::spacing`]; what
+//! comes in between settles together. Decisions are taken as soon as PostgreSQL tells of them. Runs are reported to
+//! the engine in the order of their commits, and only after them.
+//!
+//! Invariant: nothing of it is only in memory. A process that dies at any moment leaves a ledger from which the next
+//! holder of the lease goes on; what was committed and not pushed reaches the gates by their digests.
+
+mod stand_in;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use stand_in::StandIn;
+use sync_protocol::changeset::{PublicKey, Run, Signer as _};
+use sync_protocol::ed25519::Ed25519Signer;
+use sync_protocol::have::SiteHave;
+use sync_protocol::id::SiteId;
+use sync_protocol::peer::Input;
+use sync_shell::identity::{CertificateTrust, Identity, NodeKeys};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{info, warn};
+
+use crate::backoff::Backoff;
+use crate::clock::Clock;
+use crate::ledger::postgres::{Lease, LedgerError, PostgresLedger};
+use crate::metrics as names;
+use crate::net::Report;
+use crate::stop::Stop;
+
+/// Decision requests taken in one transaction.
+pub const REQUESTS_MAX: usize = 256;
+/// The ledger is looked at this often even when nothing is heard: another process may have stored something.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The lease is renewed this often, several times before it runs out.
+const RENEW_EVERY: Duration = Duration::from_millis(1_500);
+/// A lease that another process holds is asked for again this often.
+const LEASE_EVERY: Duration = Duration::from_millis(500);
+
+/// What the settler needs to sign and to believe itself.
+pub struct Authority {
+    /// The hub's key.
+    pub signer: Ed25519Signer,
+    /// The hub's certificate.
+    pub certificate: Vec<u8>,
+    /// Whom to believe.
+    pub trust: CertificateTrust,
+}
+
+/// The keys are a gate's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the keys are those of {0}, not of the hub: issue the hub's with `hub ca issue --hub`")]
+pub struct NotTheHub(pub Identity);
+
+impl Authority {
+    /// What the hub's own keys give.
+    ///
+    /// # Errors
+    /// They are a gate's.
+    pub fn new(keys: &NodeKeys) -> Result<Authority, NotTheHub> {
+        let identity = *keys.identity();
+        if !identity.node.is_hub() {
+            return Err(NotTheHub(identity));
+        }
+        Ok(Authority {
+            signer: keys.signer(),
+            certificate: keys.certificate().to_vec(),
+            trust: keys.trust(),
+        })
+    }
+
+    /// The hub's public key.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.signer.public_key()
+    }
+}
+
+/// Why the settler stopped holding its lease.
+enum Lost {
+    /// Told to stop.
+    Stopped,
+    /// The ledger failed, or another process holds the lease now.
+    Failed(LedgerError),
+    /// The ledger did not answer in time.
+    Slow,
+}
+
+impl From<LedgerError> for Lost {
+    fn from(error: LedgerError) -> Lost {
+        Lost::Failed(error)
+    }
+}
+
+/// What there may be to do.
+struct Due {
+    requests: bool,
+    arrivals: bool,
+}
+
+/// The settler of one process.
+pub struct Settler {
+    /// What it settles.
+    pub ledger: PostgresLedger,
+    /// As whom.
+    pub authority: Authority,
+    /// Where to report.
+    pub reports: mpsc::Sender<Report>,
+    /// Told by this process's ingest.
+    pub arrived: Arc<Notify>,
+    /// Told of new decision requests.
+    pub requested: Arc<Notify>,
+    /// The hub's open sites while the lease is held here.
+    pub sites: watch::Sender<Option<[SiteId; 2]>>,
+    /// Names this process in the lease.
+    pub holder: String,
+    /// Draws random bytes: a half for each of a term's two sites.
+    pub random: fn() -> [u8; 32],
+    /// For stamps.
+    pub clock: Clock,
+    /// Least time from one settling transaction to the next.
+    pub spacing: Duration,
+    /// Most changesets in one.
+    pub changesets_max: usize,
+    /// How long one transaction may take.
+    pub patience: Duration,
+}
+
+impl Settler {
+    /// Holds the lease whenever it can, until told to stop; then gives it back.
+    pub async fn run(self, mut stop: Stop) {
+        let mut backoff = Backoff::default();
+        while !stop.is_told() {
+            match self.acquire().await {
+                Ok(Some(lease)) => {
+                    backoff.worked();
+                    info!("this process settles");
+                    self.sites
+                        .send_replace(Some([lease.decisions_site(), lease.settled_site()]));
+                    metrics::gauge!(names::LEASE_HELD).set(1.0);
+                    let lost = self.hold(&lease, &mut stop).await;
+                    metrics::gauge!(names::LEASE_HELD).set(0.0);
+                    self.sites.send_replace(None);
+                    match lost {
+                        Lost::Stopped => {
+                            let _ = timeout(self.patience, self.ledger.give_back(&lease)).await;
+                            return;
+                        }
+                        Lost::Failed(error) => warn!(%error, "settling stops; it is tried again"),
+                        Lost::Slow => {
+                            warn!("PostgreSQL did not answer the settler in time; it is tried again")
+                        }
+                    }
+                    wait(backoff.failed(), &mut stop).await;
+                }
+                Ok(None) => {
+                    backoff.worked();
+                    wait(LEASE_EVERY, &mut stop).await;
+                }
+                Err(lost) => {
+                    let pause = backoff.failed();
+                    if backoff.is_first()
+                        && let Lost::Failed(error) = lost
+                    {
+                        warn!(%error, "no lease; it is tried again");
+                    }
+                    wait(pause, &mut stop).await;
+                }
+            }
+        }
+    }
+
+    async fn acquire(&self) -> Result<Option<Lease>, Lost> {
+        let acquired = self.ledger.acquire_lease(
+            &self.holder,
+            self.authority.public_key(),
+            &self.authority.certificate,
+            halves(&(self.random)()),
+        );
+        self.in_time(acquired).await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, LedgerError>>) -> Result<T, Lost> {
+        match timeout(self.patience, work).await {
+            Ok(done) => Ok(done?),
+            Err(_) => {
+                metrics::counter!(names::DATABASE_ERRORS, "tried" => "settle").increment(1);
+                Err(Lost::Slow)
+            }
+        }
+    }
+
+    /// Settles until the lease is lost.
+    async fn hold(&self, lease: &Lease, stop: &mut Stop) -> Lost {
+        match self.hold_while_it_works(lease, stop).await {
+            Ok(()) => Lost::Stopped,
+            Err(lost) => lost,
+        }
+    }
+
+    async fn hold_while_it_works(&self, lease: &Lease, stop: &mut Stop) -> Result<(), Lost> {
+        let mut renewed = self.clock.instant();
+        let mut next_settle = renewed;
+        // What was left by whoever held the lease before.
+        let mut due = Due {
+            requests: true,
+            arrivals: true,
+        };
+        while !stop.is_told() {
+            if renewed.elapsed() >= RENEW_EVERY {
+                self.in_time(self.ledger.renew(lease)).await?;
+                renewed = self.clock.instant();
+            }
+            if due.requests {
+                due.requests = self.take_requests(lease).await?;
+                due.arrivals = true;
+            }
+            if due.arrivals && self.clock.instant() >= next_settle {
+                next_settle = self.clock.instant() + self.spacing;
+                due.arrivals = self.settle(lease).await?;
+            }
+            if !due.requests {
+                self.wait_for_work(&mut due, next_settle, stop).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_for_work(&self, due: &mut Due, next_settle: Instant, stop: &mut Stop) {
+        let look_at = match due.arrivals {
+            true => next_settle,
+            false => self.clock.instant() + LOOK_EVERY,
+        };
+        tokio::select! {
+            biased;
+            () = stop.told() => {}
+            () = self.requested.notified() => due.requests = true,
+            () = self.arrived.notified(), if !due.arrivals => due.arrivals = true,
+            () = sleep_until(look_at) => {
+                due.requests = due.requests || !due.arrivals;
+                due.arrivals = true;
+            }
+        }
+    }
+
+    /// Takes what is requested; whether there may be more.
+    async fn take_requests(&self, lease: &Lease) -> Result<bool, Lost> {
+        let authority = &self.authority;
+        let now_ms = self.clock.wall_ms();
+        let taken =
+            self.ledger
+                .take_requests(lease, REQUESTS_MAX, now_ms, &authority.signer, &authority.trust);
+        let taken = self.in_time(taken).await?;
+        self.report(taken.runs, taken.have).await?;
+        Ok(taken.outcomes.len() >= REQUESTS_MAX)
+    }
+
+    /// Settles what waits; whether there may be more.
+    async fn settle(&self, lease: &Lease) -> Result<bool, Lost> {
+        let started = self.clock.instant();
+        let now_ms = self.clock.wall_ms();
+        let settled = self
+            .ledger
+            .settle(lease, self.changesets_max, now_ms, &self.authority.signer);
+        let settled = self.in_time(settled).await?;
+        if settled.changesets == 0 {
+            return Ok(false);
+        }
+        metrics::histogram!(names::SETTLE_SECONDS).record(started.elapsed());
+        metrics::counter!(names::SETTLE_CHANGESETS).increment(settled.changesets as u64);
+        metrics::counter!(names::SETTLE_FACTS).increment(settled.facts as u64);
+        metrics::counter!(names::SETTLE_REFOLDS).increment(settled.refolds);
+        self.report(settled.runs, settled.have).await?;
+        Ok(settled.changesets >= self.changesets_max)
+    }
+
+    /// Tells the engine what was committed. All runs are of one site, of which `held` says what is now held.
+    async fn report(&self, runs: Vec<Run>, held: Option<(SiteId, SiteHave)>) -> Result<(), Lost> {
+        let Some((_, have)) = held else {
+            return Ok(());
+        };
+        for run in runs {
+            let committed = Report::Input(Input::Committed { run, have });
+            if self.reports.send(committed).await.is_err() {
+                return Err(Lost::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Random bytes for the two sites of a term.
+#[must_use]
+pub fn halves(random: &[u8; 32]) -> [[u8; 16]; 2] {
+    let mut halves = [[0; 16]; 2];
+    halves[0].copy_from_slice(&random[..16]);
+    halves[1].copy_from_slice(&random[16..]);
+    halves
+}
+
+async fn wait(duration: Duration, stop: &mut Stop) {
+    tokio::select! {
+        () = sleep(duration) => {}
+        () = stop.told() => {}
+    }
+}
