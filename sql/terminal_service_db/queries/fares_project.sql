@@ -12,14 +12,17 @@ gone AS (
     )
 )
 INSERT INTO fares AS f (
-    version, origin_terminal_id, destination_terminal_id, price, effective_from, created_at, updated_at
+    id, version, origin_terminal_id, destination_terminal_id, price, effective_from, created_at, updated_at
 )
 SELECT
-    $1, g.origin, g.destination, g.price,
+    coalesce(known.id, nextval('fares_id_seq')), $1, g.origin, g.destination, g.price,
     TIMESTAMPTZ 'epoch' + $5::bigint * INTERVAL '1 millisecond',
     TIMESTAMPTZ 'epoch' + $6::bigint * INTERVAL '1 millisecond',
     TIMESTAMPTZ 'epoch' + $6::bigint * INTERVAL '1 millisecond'
 FROM given AS g
+LEFT JOIN fares AS known
+    ON known.version = $1 AND known.origin_terminal_id = g.origin AND known.destination_terminal_id = g.destination
+ORDER BY g.origin, g.destination
 ON CONFLICT (version, origin_terminal_id, destination_terminal_id) DO UPDATE SET
     price = EXCLUDED.price,
     effective_from = EXCLUDED.effective_from,

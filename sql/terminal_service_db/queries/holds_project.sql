@@ -1,8 +1,9 @@
 INSERT INTO balance_holds AS h (
-    transaction_reference, entry_fact, card_id, user_id, terminal_code, terminal_id, hold_amount, captured, forfeited,
+    id, transaction_reference, entry_fact, card_id, user_id, terminal_code, terminal_id, hold_amount, captured, forfeited,
     completed, status, final_amount, created_at, expires_at, released_at, updated_at, position
 )
 SELECT
+    coalesce(known.id, nextval('balance_holds_id_seq')), -- a known hold uses up no number
     n.reference, n.entry_fact, n.card, n.user_id, n.terminal, t.id, n.hold::numeric / 100, n.captured::numeric / 100,
     n.forfeited::numeric / 100, n.completed, n.status::hold_status_enum, n.final::numeric / 100,
     TIMESTAMPTZ 'epoch' + n.created_ms * INTERVAL '1 millisecond',
@@ -18,6 +19,7 @@ FROM unnest(
     released_ms, updated_ms, position
 )
 LEFT JOIN terminals AS t ON t.code = n.terminal
+LEFT JOIN balance_holds AS known ON known.transaction_reference = n.reference
 ORDER BY n.position, n.reference
 ON CONFLICT (transaction_reference) DO UPDATE SET
     user_id = EXCLUDED.user_id,

@@ -1,9 +1,10 @@
 -- Cards as they are settled; never back to an older revision.
 INSERT INTO users AS u (
-    card_id, balance, status, current_trip_terminal, current_trip_terminal_id, trip_started_at, trip_hold,
+    id, card_id, balance, status, current_trip_terminal, current_trip_terminal_id, trip_started_at, trip_hold,
     registered_at, updated_at, revision
 )
 SELECT
+    coalesce(known.id, nextval('users_id_seq')), -- a known card uses up no number
     n.card,
     n.balance::numeric / 100,
     n.status::user_status_enum,
@@ -21,6 +22,8 @@ FROM unnest(
     card, balance, status, trip_terminal, trip_terminal_id, trip_started_ms, trip_hold, registered_ms, updated_ms,
     revision
 )
+LEFT JOIN users AS known ON known.card_id = n.card
+ORDER BY n.card
 ON CONFLICT (card_id) DO UPDATE SET
     balance = EXCLUDED.balance,
     status = EXCLUDED.status,
