@@ -11,6 +11,14 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, start.elapsed())
 }
 
+/// Waits for something and says how long it took.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+pub async fn timed_async<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    let result = std::hint::black_box(work.await);
+    (result, start.elapsed())
+}
+
 /// The middle one of several durations, in microseconds.
 #[must_use]
 pub fn median_us(mut durations: Vec<Duration>) -> f64 {

@@ -4,7 +4,11 @@
 pub mod clock;
 pub mod decide;
 pub mod fold;
+mod gates;
+pub mod hub_merge;
 pub mod store;
+pub mod tap_http;
+pub mod visible;
 
 use serde::Serialize;
 
@@ -64,5 +68,17 @@ pub const ALL: &[Benchmark] = &[
     Benchmark {
         names: &["tap_commit_p50_us", "tap_commit_p99_us", "tap_cycle_p50_us"],
         run: store::tap_commit,
+    },
+    Benchmark {
+        names: &["tap_http_1_per_s", "tap_http_8_per_s"],
+        run: tap_http::tap_http,
+    },
+    Benchmark {
+        names: &["visible_p50_ms", "visible_p99_ms"],
+        run: visible::visible,
+    },
+    Benchmark {
+        names: &["hub_merge_per_s", "hub_merge_vs_copy_ratio"],
+        run: hub_merge::hub_merge,
     },
 ];

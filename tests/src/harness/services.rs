@@ -24,6 +24,15 @@ pub fn shared_database_url() -> anyhow::Result<String> {
         .with_context(|| format!("TEST_DATABASE_URL is not set: {NOT_STARTED}"))
 }
 
+/// Whether PostgreSQL's programs are on this machine.
+#[must_use]
+pub fn postgres_is_installed() -> bool {
+    let mut command = Command::new("bash");
+    command.current_dir(program::repository());
+    command.args(["-c", ". .ci/tools && postgres_folder"]);
+    super::process::finish(&mut command).is_ok_and(|finished| finished.succeeded)
+}
+
 /// A server of a test's own.
 pub struct Server {
     kind: Kind,
