@@ -1,1 +1,242 @@
-//! Soon.
+//! A connection that dies in the middle of a transaction, at every table it writes to.
+
+use std::future::Future;
+use std::pin::pin;
+
+use hub::ledger::postgres::{LedgerError, PostgresLedger};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use sqlx::postgres::PgPool;
+use sqlx::{AssertSqlSafe, Connection};
+use sync_protocol::changeset::{Change, Content, Run, Signature};
+use sync_protocol::fact::Fact;
+use sync_protocol::rows::{RowChange, Value, key};
+
+use crate::database::{Database, count};
+use crate::network::*;
+use crate::pair::{NOW_MS, Pair};
+use crate::random::history;
+
+/// Most looks at what the victim does.
+const LOOKS_MAX: usize = 100_000;
+/// What the victims' connections call themselves.
+const VICTIM: &str = "victim";
+
+const INGEST_TABLES: [&str; 11] = [
+    "sites",
+    "changesets",
+    "arrivals",
+    "facts",
+    "top_ups",
+    "rows",
+    "quarantine",
+    "refused_count",
+    "refused",
+    "outbox_head",
+    "outbox",
+];
+const SETTLE_TABLES: [&str; 15] = [
+    "settler_lease",
+    "sites",
+    "changesets",
+    "hub_sites",
+    "coverage",
+    "arrivals",
+    "fare_versions",
+    "card_states",
+    "accounting_days",
+    "transfers",
+    "accounts",
+    "pending_transfers",
+    "announced",
+    "outbox_head",
+    "outbox",
+];
+
+/// Carries out a call while another connection holds `table`, and kills the call's connection where it waits.
+async fn killed_at<T>(
+    bystander: &PgPool,
+    table: &str,
+    call: impl Future<Output = Result<T, LedgerError>>,
+) -> LedgerError {
+    let mut holder = bystander.acquire().await.unwrap();
+    let mut hold = holder.begin().await.unwrap();
+    let lock = AssertSqlSafe(format!("LOCK TABLE {table} IN EXCLUSIVE MODE"));
+    sqlx::raw_sql(lock).execute(&mut *hold).await.unwrap();
+    let mut call = pin!(call);
+    for _ in 0..LOOKS_MAX {
+        let look = count(
+            bystander,
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE application_name = 'victim' AND wait_event_type = 'Lock'",
+        );
+        let killed = tokio::select! {
+            biased;
+            _ = &mut call => panic!("the call does not write to {table}"),
+            killed = look => killed,
+        };
+        if killed > 0 {
+            let Err(error) = call.await else {
+                panic!("a call was done after its connection had died");
+            };
+            hold.rollback().await.unwrap();
+            return error;
+        }
+    }
+    panic!("the call never came to {table}");
+}
+
+/// A history with everything in it: late facts, fares, money, rows, a change without right, a damaged run.
+fn sites() -> Vec<Site> {
+    let mut runner = TestRunner::deterministic();
+    let tree = history(4, 120, 60)
+        .prop_filter("a long one", |history| {
+            history
+                .sites()
+                .iter()
+                .map(|site| site.bodies.len())
+                .sum::<usize>()
+                > 60
+        })
+        .new_tree(&mut runner)
+        .unwrap();
+    let mut sites = tree.current().sites();
+    let row = RowChange {
+        table: "gates".to_owned(),
+        key: key::pack(&[Value::Integer(1)]).unwrap(),
+        column: "status".to_owned(),
+        value: Value::Text("error".into()),
+        col_version: 1,
+        causal_length: 1,
+        seq: 0,
+    };
+    let row = Change::new(&Content::Row(row));
+    let wrong = Change::new(&Content::Fact(Fact::SettledUpTo { covered: Vec::new() }));
+    sites[0].write(0, vec![row, wrong]);
+    sites
+}
+
+fn runs(sites: &[Site]) -> Vec<Run> {
+    let mut runs: Vec<Run> = sites.iter().map(Site::log).collect();
+    let mut damaged = runs[0].clone();
+    damaged.signature = Signature([0; 64]);
+    runs.push(damaged);
+    runs
+}
+
+async fn victim(database: &Database) -> PostgresLedger {
+    PostgresLedger::connect(database.pool(VICTIM).await)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_ingest_that_dies_anywhere_leaves_nothing_and_is_done_again() {
+    let database = Database::new("ingest_dies").await;
+    let sites = sites();
+    let bystander = database.pool("bystander").await;
+    for table in INGEST_TABLES {
+        database.clear(&bystander).await;
+        let mut pair = Pair::new(database.ledger().await).await;
+        let victim = victim(&database).await;
+        let runs = runs(&sites);
+        let error = killed_at(&bystander, table, victim.ingest(&runs, &Roster)).await;
+        assert!(error.is_retryable(), "at {table}: {error}");
+        for table in [
+            "sites",
+            "changesets",
+            "facts",
+            "arrivals",
+            "rows",
+            "outbox",
+            "quarantine",
+            "refused",
+        ] {
+            let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+            let left: i64 = sqlx::query_scalar(sql).fetch_one(&bystander).await.unwrap();
+            assert_eq!(left, 0, "{table}");
+        }
+        pair.ingest(&runs).await;
+        pair.settle_all().await;
+        pair.compare().await;
+        pair.postgres.pool().close().await;
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_settling_that_dies_anywhere_leaves_nothing_and_is_done_again() {
+    let database = Database::new("settle_dies").await;
+    let sites = sites();
+    let bystander = database.pool("bystander").await;
+    for table in SETTLE_TABLES {
+        database.clear(&bystander).await;
+        let mut pair = Pair::new(database.ledger().await).await;
+        // Something is settled before, so that later facts are late and holds are open.
+        let early: Vec<Run> = sites
+            .iter()
+            .map(|site| site.run(1, site.bodies.len() as u64 / 2 + 1))
+            .collect();
+        pair.ingest(&early).await;
+        pair.settle_all().await;
+        pair.ingest(&runs(&sites)).await;
+        let victim = victim(&database).await;
+        let settling = victim.settle(&pair.lease, 1_000, NOW_MS, &HUB_KEY);
+        let error = killed_at(&bystander, table, settling).await;
+        assert!(error.is_retryable(), "at {table}: {error}");
+        pair.compare().await;
+        pair.settle_all().await;
+        pair.compare().await;
+        pair.postgres.pool().close().await;
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn requests_whose_taking_dies_anywhere_are_taken_once() {
+    use hub::decisions::Decision;
+    use hub::ledger::postgres::{Request, RequestOutcome};
+    use sync_protocol::money::Money;
+
+    let database = Database::new("taking_dies").await;
+    let bystander = database.pool("bystander").await;
+    for table in [
+        "settler_lease",
+        "changesets",
+        "facts",
+        "hub_sites",
+        "decision_requests",
+    ] {
+        database.clear(&bystander).await;
+        let mut pair = Pair::new(database.ledger().await).await;
+        pair.decide(vec![vec![Decision::Issue { card: card(1) }]]).await;
+        let request = Request {
+            idempotency_key: Some("one".into()),
+            decisions: vec![Decision::TopUp {
+                card: card(1),
+                amount: Money::rupiah(5_000),
+                reference: "one".into(),
+            }],
+            override_lead_time: false,
+            requested_by: "the test".into(),
+        };
+        let id = pair.postgres.submit(&request).await.unwrap().id;
+        let victim = victim(&database).await;
+        let taking = victim.take_requests(&pair.lease, 10, NOW_MS, &HUB_KEY, &Roster);
+        let error = killed_at(&bystander, table, taking).await;
+        assert!(error.is_retryable(), "at {table}: {error}");
+        let outcome = pair.postgres.outcome(id).await.unwrap();
+        assert_eq!(outcome, Some(RequestOutcome::Pending));
+        for _ in 0..2 {
+            pair.postgres
+                .take_requests(&pair.lease, 10, NOW_MS, &HUB_KEY, &Roster)
+                .await
+                .unwrap();
+        }
+        let top_ups = count(&bystander, "SELECT count(*) FROM top_ups").await;
+        assert_eq!(top_ups, 1);
+        pair.postgres.pool().close().await;
+    }
+    database.remove().await;
+}
