@@ -161,17 +161,22 @@ impl Store {
     }
 
     /// Does something for taps. When the disk is full, the ballast is freed and it is done once more.
-    pub(super) fn for_taps(
+    pub(super) fn with_ballast(
         &mut self,
         mut work: impl FnMut(&mut Store) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let mut done = work(self);
+        let done = work(self);
         if matches!(done, Err(Fault::Full)) && self.ballast.free() {
             self.counters.ballast_freed += 1;
-            done = work(self);
+            return work(self);
         }
-        self.ballast.full = matches!(done, Err(Fault::Full));
-        self.counters.disk_full += u64::from(self.ballast.full);
         done
+    }
+
+    /// Notes whether a tap found the disk full.
+    pub(super) fn note_room<T>(&mut self, tap: Result<T, Fault>) -> Result<T, Fault> {
+        self.ballast.full = matches!(tap, Err(Fault::Full));
+        self.counters.disk_full += u64::from(self.ballast.full);
+        tap
     }
 }

@@ -31,13 +31,13 @@ pub struct RecentTap {
 }
 
 impl Store {
-    /// What is held, durably.
+    /// What is held, durably and up to a signed head: what can be served.
     #[must_use]
     pub fn have(&self) -> &Have {
         self.sites.have()
     }
 
-    /// The head of a site; the empty head for one not held.
+    /// The signed head of a site; the empty head for one not held.
     #[must_use]
     pub fn head(&self, site: SiteId) -> Head {
         self.have().head(site)

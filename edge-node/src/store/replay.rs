@@ -76,7 +76,7 @@ impl Store {
                 signature: None,
             });
         }
-        self.for_taps(|store| {
+        self.with_ballast(|store| {
             let transaction = Transaction::new(&mut store.replica, TransactionBehavior::Immediate)?;
             unfiled.write(&transaction, &site, |head| store.writer.sign(site.id, head))?;
             Ok(transaction.commit()?)

@@ -95,6 +95,7 @@ impl Store {
     /// again. When the disk is full ([`StoreError::is_disk_full`]), [`Store::decide_only`] says how to go on.
     pub fn taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<Vec<Decided>, StoreError> {
         let result = self.try_taps(presentations, age_ms);
+        let result = self.note_room(result);
         self.named(result)
     }
 
@@ -135,7 +136,7 @@ impl Store {
         let group = self.decide_group(&place, presentations, age_ms)?;
         let body = place.body(group.decided[0].at, group.changes)?;
         let head = place.site.head.then(&body);
-        self.for_taps(|store| store.append(&place, head.seq, &body))?;
+        self.with_ballast(|store| store.append(&place, head.seq, &body))?;
 
         let first_arrival = self.arrival + 1;
         self.arrival += group.filed.len() as i64;
