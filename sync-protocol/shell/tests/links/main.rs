@@ -3,6 +3,7 @@
 mod big;
 mod duplicates;
 mod limits;
+mod one_way;
 mod raw;
 mod restarts;
 mod strangers;

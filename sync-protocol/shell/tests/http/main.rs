@@ -1,0 +1,6 @@
+//! The manners of the HTTP server, asked over real TCP.
+
+mod client;
+mod guard;
+mod serving;
+mod tokens;
