@@ -5,8 +5,9 @@
 //! is killed in between; and a database that was lost is filled again from the beginning ([`UserProjector::rebuild`],
 //! [`TerminalProjector::rebuild`]).
 //!
-//! Invariant: what a projection shows at position p depends on the events up to p and on the settled states, not on
-//! how the events were cut into batches or how often they were replayed (`tests/project`).
+//! Invariant: what a projection shows once it has caught up depends on the events and on the settled states, not on how
+//! the events were cut into batches or how often they were replayed (`tests/project`). But for one time: a hold that
+//! no event ends, because a late fact took its journey apart, ends when that was seen here.
 //!
 //! One process at a time works on a projection: whoever holds the checkpoint's row lock. Others look on.
 

@@ -209,18 +209,6 @@ impl Snapshot {
         issued.collect()
     }
 
-    /// Those of the cards that events after a position are about.
-    pub(crate) async fn cards_after(
-        &mut self,
-        cards: &[&str],
-        position: i64,
-    ) -> Result<BTreeSet<CardId>, ProjectError> {
-        let rows = sqlx::query(sql::OUTBOX_CARDS_AFTER).bind(cards).bind(position);
-        let rows = rows.fetch_all(&mut *self.transaction).await.map_err(failed)?;
-        let cards = rows.iter().map(|row| card(row.try_get("card").map_err(failed)?));
-        cards.collect()
-    }
-
     /// The merged rows of terminals and gates.
     pub(crate) async fn shared_rows(&mut self) -> Result<RowSet, ProjectError> {
         let rows = sqlx::query(sql::SHARED_ROWS)

@@ -24,7 +24,6 @@ statements! {
     FARE_VERSIONS = "fare_versions",
     HEARTBEATS = "heartbeats",
     OUTBOX_AFTER = "outbox_after",
-    OUTBOX_CARDS_AFTER = "outbox_cards_after",
     OUTBOX_CARDS_BETWEEN = "outbox_cards_between",
     OUTBOX_FIRST = "outbox_first",
     OUTBOX_HEAD = "outbox_head",

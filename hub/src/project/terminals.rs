@@ -9,6 +9,8 @@ mod prices;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use sqlx::{PgPool, Postgres, Transaction};
 use sync_protocol::id::CardId;
@@ -30,16 +32,19 @@ pub struct TerminalProjector {
     source: Source,
     terminals: PgPool,
     users: PgPool,
+    /// The latest time that is known here: of the last refresh.
+    refreshed_ms: Arc<AtomicI64>,
 }
 
 impl TerminalProjector {
     /// Reads `transaction_service_db`, writes `terminal_service_db`. Users get their ids in `user_service_db`.
     #[must_use]
-    pub const fn new(transactions: PgPool, terminals: PgPool, users: PgPool) -> TerminalProjector {
+    pub fn new(transactions: PgPool, terminals: PgPool, users: PgPool) -> TerminalProjector {
         TerminalProjector {
             source: Source::new(transactions),
             terminals,
             users,
+            refreshed_ms: Arc::default(),
         }
     }
 
@@ -70,7 +75,7 @@ impl TerminalProjector {
         };
         self.apply_network(&mut transaction, &mut snapshot, &events)
             .await?;
-        self.apply_journeys(&mut transaction, &mut snapshot, &events, last)
+        self.apply_journeys(&mut transaction, &mut snapshot, &events)
             .await?;
         CHECKPOINT.move_to(&mut transaction, last).await?;
         transaction.commit().await.map_err(failed)?;
@@ -83,6 +88,7 @@ impl TerminalProjector {
     /// # Errors
     /// See [`TerminalProjector::run_once`].
     pub async fn refresh(&self, now_ms: i64) -> Result<(), ProjectError> {
+        self.refreshed_ms.fetch_max(now_ms, Ordering::Relaxed);
         let mut snapshot = self.source.snapshot().await?;
         let heard = snapshot.heard().await?;
         let versions = snapshot.fare_versions().await?;
@@ -137,21 +143,32 @@ impl TerminalProjector {
         snapshot: &mut Snapshot,
         events: &[Event],
     ) -> Result<(), ProjectError> {
-        let newest = |name: &str| {
-            let named = events.iter().filter(|event| event.name == name);
-            named.map(|event| event.created_ms).max()
-        };
+        let rows = events.iter().filter(|event| event.name == ROW_MERGED);
         let mut moved = Vec::new();
-        if let Some(at_ms) = newest(ROW_MERGED) {
+        if let Some(at_ms) = rows.map(|event| event.created_ms).max() {
             let judged = shared_rows::judge(&snapshot.shared_rows().await?);
             moved = gates::project(transaction, &judged, at_ms).await?;
             write::hold_terminals(transaction, &moved).await?;
         }
-        if !moved.is_empty() || newest(FARES_PUBLISHED).is_some() {
-            let versions = snapshot.fare_versions().await?;
-            prices::project(transaction, &versions).await?;
+        let published: BTreeSet<u64> = events
+            .iter()
+            .filter(|event| event.name == FARES_PUBLISHED)
+            .map(|event| event.required("version", serde_json::Value::as_u64))
+            .collect::<Result<_, _>>()?;
+        if moved.is_empty() && published.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let versions = snapshot.fare_versions().await?;
+        // Terminals that are new or have another code concern every version.
+        let is_concerned = |version: u32| !moved.is_empty() || published.contains(&u64::from(version));
+        prices::project(transaction, &versions, is_concerned).await?;
+        // A version is settled before anybody travels by it: where no refresh said so, it is as late as that at least.
+        let settled_ms = versions.iter().map(|(_, settled_ms)| *settled_ms).max();
+        let now_ms = self
+            .refreshed_ms
+            .load(Ordering::Relaxed)
+            .max(settled_ms.unwrap_or_default());
+        prices::in_force(transaction, &versions, now_ms).await
     }
 
     async fn apply_journeys(
@@ -159,7 +176,6 @@ impl TerminalProjector {
         transaction: &mut Transaction<'_, Postgres>,
         snapshot: &mut Snapshot,
         events: &[Event],
-        last: i64,
     ) -> Result<(), ProjectError> {
         let notes = events.iter().filter_map(|event| holds::note(event).transpose());
         let notes = notes.collect::<Result<Vec<Note>, _>>()?;
@@ -172,10 +188,12 @@ impl TerminalProjector {
             return Ok(());
         }
         let settled = snapshot.settled(&texts(&cards)).await?;
-        // A settled state may be ahead of this batch: the events in between say the rest, and will be applied.
-        let ahead = snapshot.cards_after(&texts(&cards), last).await?;
-        let level = settled.iter().filter(|settled| !ahead.contains(&settled.card));
-        let under_way: Vec<UnderWay> = level.map(|settled| under_way(settled, &booked)).collect();
+        // A settled state may be ahead of this batch: a journey that has ended then is shown so a little early, and the
+        // event that ends it says how.
+        let under_way: Vec<UnderWay> = settled
+            .iter()
+            .map(|settled| under_way(settled, &booked))
+            .collect();
 
         let open = under_way
             .iter()

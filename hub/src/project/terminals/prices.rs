@@ -8,12 +8,16 @@ use sync_protocol::money::Money;
 use super::{ProjectError, failed, sql};
 use crate::project::{fares, shown_ms};
 
-/// Writes the routes of the versions between terminals that are known.
+/// Writes the routes of the versions that are concerned, between terminals that are known.
 pub(super) async fn project(
     connection: &mut PgConnection,
     versions: &[(FareVersion, i64)],
+    is_concerned: impl Fn(u32) -> bool,
 ) -> Result<(), ProjectError> {
     for (version, settled_ms) in versions {
+        if !is_concerned(version.version) {
+            continue;
+        }
         let routes: Vec<(TerminalCode, TerminalCode, Money)> = version.fares().collect();
         let written = sqlx::query(sql::FARES_PROJECT)
             .bind(number(version.version))
@@ -34,9 +38,7 @@ pub(super) async fn project(
             .bind(*settled_ms);
         written.execute(&mut *connection).await.map_err(failed)?;
     }
-    // Which one is in force is a matter of time: the last version settled is as late as is known here.
-    let latest_ms = versions.iter().map(|(_, settled_ms)| *settled_ms).max();
-    in_force(connection, versions, latest_ms.unwrap_or_default()).await
+    Ok(())
 }
 
 /// Derives until when the versions hold and which of them is in force.
