@@ -1,4 +1,5 @@
 //! Certificates: what is issued is believed, and nothing else; the files say what is wrong with them.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

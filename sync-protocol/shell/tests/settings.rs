@@ -1,4 +1,5 @@
 //! Settings from a file and the environment; what is wrong is told with its place.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -200,7 +200,16 @@ pub(super) fn in_words(error: &ConnectionError) -> String {
     }
 }
 
-/// Whether a QUIC error code is a TLS alert: in a link's handshake only certificates fail that way.
+/// Whether a QUIC error code is a TLS alert that speaks of a certificate (RFC 9001, section 4.8; RFC 8446, section 6).
 pub(super) fn is_certificate_code(code: u64) -> bool {
-    (0x100..0x200).contains(&code)
+    /// Where TLS alerts begin among QUIC's error codes.
+    const ALERTS: u64 = 0x100;
+    /// Bad, unsupported, revoked, expired, unknown.
+    const CERTIFICATE: std::ops::RangeInclusive<u64> = 42..=46;
+    /// Of an unknown authority, without access, malformed, not proved.
+    const CHECK: std::ops::RangeInclusive<u64> = 48..=51;
+    /// None was shown.
+    const REQUIRED: u64 = 116;
+    let alert = code.checked_sub(ALERTS);
+    alert.is_some_and(|alert| CERTIFICATE.contains(&alert) || CHECK.contains(&alert) || alert == REQUIRED)
 }

@@ -6,9 +6,7 @@ use quinn::{Connection, SendStream, VarInt};
 use sync_protocol::id::NodeId;
 use sync_protocol::wire::{FRAME_BYTES_MAX, Frame, WireError};
 use sync_shell::links::LinkEvent;
-use sync_shell::links::limits::{
-    CONNECTION_WINDOW_BYTES, QUEUE_BYTES_MAX, QUEUE_LIVE_BYTES, SEND_WINDOW_BYTES, STREAM_WINDOW_BYTES,
-};
+use sync_shell::links::limits::{CONNECTION_WINDOW_BYTES, QUEUE_BYTES_MAX, SEND_WINDOW_BYTES};
 
 use super::raw::RawPeer;
 use super::support::{Installation, LIMIT, Node, any_port, changesets, digest, everybody, until};
@@ -172,7 +170,6 @@ async fn a_peer_that_does_not_read_gets_a_bounded_queue_and_the_rest_is_dropped_
     })
     .await;
     assert_eq!(stats().frames_dropped, before.frames_dropped);
-    assert!(QUEUE_LIVE_BYTES < QUEUE_BYTES_MAX);
     drop(peer);
 }
 
@@ -202,7 +199,6 @@ async fn a_consumer_that_does_not_take_its_events_makes_the_peer_wait() {
         received <= in_memory_max,
         "{received} bytes were taken in without a consumer"
     );
-    assert!(u64::from(STREAM_WINDOW_BYTES) < in_memory_max);
     // It was alive all the while, and takes everything that was not dropped.
     let sent = accepted - fast.links.stats()[0].frames_dropped;
     for _ in 0..sent {
