@@ -20,6 +20,8 @@ use super::sql;
 
 /// Own commits that wait until sealing files them, when no idle moment came before.
 const DUE_COMMITS: usize = 64;
+/// Taps in them that make it due, too: filing takes about as long as there are taps, and the next one may wait.
+const DUE_TAPS: usize = 128;
 /// Most taps that wait; the next commit files them first.
 const WAITING_TAPS_MAX: usize = 4_096;
 /// Bytes of bodies after which a signature is stored, so that one frame holds what has to be served together.
@@ -63,7 +65,7 @@ impl Unfiled {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.commits.len() >= DUE_COMMITS
+        self.commits.len() >= DUE_COMMITS || self.taps >= DUE_TAPS
     }
 
     pub(super) fn is_full(&self) -> bool {
