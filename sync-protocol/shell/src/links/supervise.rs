@@ -1,5 +1,6 @@
 //! A link's life: tell that it stands, carry frames, notice its end, tell that.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -179,11 +180,18 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, stopping: watch::Receiver<bool>) {
-        match self.write_all(stopping).await {
-            Ok(()) => {
-                // The stream must live until its end arrived.
-                let _ = self.stream.stopped().await;
-            }
+        let mut stopped = pin!(self.stream.stopped());
+        let written = tokio::select! {
+            biased;
+            written = self.write_all(stopping) => written,
+            stopped = &mut stopped => match stopped {
+                Ok(_) => Err(LaneFault::GivenUp),
+                Err(_) => return,
+            },
+        };
+        match written {
+            // The stream must live until its end arrived.
+            Ok(()) => drop(stopped.await),
             // The connection itself tells why.
             Err(LaneFault::Lost(_)) => {}
             Err(fault) => self.link.close(code::FAULT, &fault.to_string()),
