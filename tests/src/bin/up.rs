@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tests::harness::database::{Database, TRANSACTIONS, USERS};
-use tests::harness::gate::{A_ENTRY, B_EXIT, Gate, Neighbourhood};
+use tests::harness::gate::{A_ENTRY, B_EXIT, Gate, Neighbourhood, read_token};
 use tests::harness::gate_database::GateDatabase;
 use tests::harness::hub::Hub;
 use tests::harness::program;
@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<()> {
     let mut ended = runtime.block_on(async { Ended::new() })?;
     // Starting blocks this thread; a signal meanwhile ends the program, and with it whatever was started.
     let mut up = Up::start(&folder)?;
-    up.say_what_to_try();
+    up.say_what_to_try()?;
     runtime.block_on(async {
         let mut told = [false; 3];
         loop {
@@ -150,59 +150,60 @@ impl Up {
         })
     }
 
-    fn say_what_to_try(&self) {
-        let card = self.a_card().unwrap_or_else(|_| "CARD0001".to_owned());
+    /// Writes what the commands below need into a file of shell variables.
+    fn write_variables(&self) -> anyhow::Result<PathBuf> {
         let [entry, exit] = &self.gates;
-        let tap = |gate: &Gate| {
+        let token = |gate: &Gate| read_token(&gate.folder().join("data/token"));
+        let variables = format!(
+            "export DATABASE_URL={} REDIS_URL={}\nTOKEN_A={} TOKEN_B={} TOKEN_HUB={}\n",
+            self.postgres.url(),
+            self.redis.url(),
+            token(entry)?,
+            token(exit)?,
+            read_token(&self.hub.token_file())?
+        );
+        let file = self.folder.join("env");
+        std::fs::write(&file, variables).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(file)
+    }
+
+    fn say_what_to_try(&self) -> anyhow::Result<()> {
+        let card = self.a_card()?;
+        let user = self.user_id(&card)?;
+        let variables = self.write_variables()?;
+        let [entry, exit] = &self.gates;
+        let tap = |gate: &Gate, token: &str| {
+            let address = gate.http_address();
             format!(
-                "curl -s http://{}/v1/taps -H \"Authorization: Bearer $(cat {})\" --json '{{\"card\": \"{card}\"}}'",
-                gate.http_address(),
-                gate.folder().join("data/token").display()
+                "curl -s {address}/v1/taps -H \"Authorization: Bearer ${token}\" --json '{{\"card\": \"{card}\"}}'"
             )
         };
-        let psql = |database: &str, sql: &str| format!("psql {} -c \"{sql}\"", self.database.url(database));
-        println!("\nEverything is up. In another terminal:\n");
-        let steps = [
-            (format!("A card enters at {}:", entry.name.code), tap(entry)),
-            (
-                "The hub has it:".to_owned(),
-                psql(TRANSACTIONS, "SELECT * FROM taps ORDER BY at DESC LIMIT 3"),
-            ),
-            (
-                format!("It leaves at {}, which knows where it entered:", exit.name.code),
-                tap(exit),
-            ),
-            (
-                "What that cost, in the books and in Redis:".to_owned(),
-                psql(
-                    TRANSACTIONS,
-                    &format!("SELECT rule, debit, credit, amount FROM transfers WHERE card = '{card}'"),
-                ),
-            ),
-            (
-                String::new(),
-                format!(
-                    "redis-cli -u {} --no-auth-warning hgetall user:{}",
-                    self.redis.url(),
-                    self.user_id(&card).unwrap_or_else(|_| "1".to_owned())
-                ),
-            ),
-            (
-                "Pull the plug of the hub, tap on, plug it in again, and ask the books once more:".to_owned(),
-                format!("kill -9 {}", self.hub_pid()),
-            ),
-            (String::new(), self.hub_command()),
-        ];
-        for (why, command) in steps {
-            if !why.is_empty() {
-                println!("{why}");
-            }
-            println!("  {command}");
-        }
-        println!(
-            "\nLogs and configurations: {}. Ctrl-C ends everything.",
-            self.folder.display()
+        let books = format!(
+            "psql $DATABASE_URL/{TRANSACTIONS} -c \"SELECT rule, debit, credit, amount FROM transfers WHERE card = '{card}'\""
         );
+        println!(
+            "\nEverything is up. In another terminal, here:\n\n  . {}",
+            shown(&variables)
+        );
+        println!(
+            "  {}   # a card enters at {}",
+            tap(entry, "TOKEN_A"),
+            entry.name.code
+        );
+        println!(
+            "  psql $DATABASE_URL/{TRANSACTIONS} -c 'SELECT * FROM taps ORDER BY at DESC LIMIT 3'   # the hub has it"
+        );
+        println!("  {}   # and leaves at {}", tap(exit, "TOKEN_B"), exit.name.code);
+        println!("  {books}");
+        println!("  redis-cli -u $REDIS_URL --no-auth-warning hgetall user:{user}");
+        println!("\nPull the plug of the hub, tap on, plug it in again, and look at the books once more:\n");
+        println!("  kill -9 {}", self.hub.id().unwrap_or_default());
+        println!("  {}", self.hub_command());
+        println!(
+            "\nLogs and configurations are in {}. Ctrl-C ends everything.",
+            shown(&self.folder)
+        );
+        Ok(())
     }
 
     /// A card that may travel and has money.
@@ -220,10 +221,6 @@ impl Up {
         })
     }
 
-    fn hub_pid(&self) -> u32 {
-        self.hub.id().unwrap_or_default()
-    }
-
     fn hub_command(&self) -> String {
         let program = program::path("hub").unwrap_or_else(|_| PathBuf::from("hub"));
         format!(
@@ -238,7 +235,8 @@ impl Up {
         let command = self.hub_command();
         let hub = self.hub.process().map(|process| (process, command));
         let gates = self.gates.iter_mut().map(|gate| {
-            let command = format!("edge-node run --config {}", gate.config_file().display());
+            let program = program::path("edge-node").unwrap_or_else(|_| PathBuf::from("edge-node"));
+            let command = format!("{} run --config {}", shown(&program), shown(&gate.config_file()));
             gate.process().map(|process| (process, command))
         });
         for (running, told) in std::iter::once(hub).chain(gates).zip(told) {
@@ -260,6 +258,12 @@ impl Up {
         self.redis.kill()?;
         self.postgres.kill()
     }
+}
+
+/// A path as a person in the working folder writes it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
 
 fn stop_if_running(process: &mut tests::harness::process::Process) -> anyhow::Result<()> {

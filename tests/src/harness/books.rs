@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use simulator::check::reference;
+use sync_protocol::changeset::Content;
 use sync_protocol::codec;
 use sync_protocol::fact::{Fact, OrderedFact};
 use sync_protocol::id::{CardId, FactId, OrderKey, Seq, SiteId};
@@ -186,7 +187,9 @@ fn ordered_fact(row: &[String]) -> anyhow::Result<OrderedFact> {
         ms: ms.parse()?,
         counter: counter.parse()?,
     };
-    let fact = codec::decode(&bytes(content)?).context("its content")?;
+    let Content::Fact(fact) = codec::decode(&bytes(content)?).context("its content")? else {
+        anyhow::bail!("its content is no fact");
+    };
     let key = OrderKey { at, id };
     Ok(OrderedFact { key, fact })
 }

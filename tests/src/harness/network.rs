@@ -289,6 +289,12 @@ impl Network {
         )
     }
 
+    /// What the hub calls a key in Redis: its own name for it after the prefix of its databases.
+    #[must_use]
+    pub fn redis_key(&self, name: &str) -> String {
+        format!("{}{name}", self.database.prefix())
+    }
+
     /// Asks Redis, as `redis-cli` does.
     ///
     /// # Errors

@@ -40,7 +40,11 @@ fn travelling(network: &Network) -> anyhow::Result<()> {
     expect(network, TERMINALS, &hold, "held")?;
     let user = user_id(network)?;
     wait_for("the trip in Redis", SOON, || {
-        let terminal = network.ask_redis(&["hget", &format!("active_trip:{user}"), "checkin_terminal"])?;
+        let terminal = network.ask_redis(&[
+            "hget",
+            &network.redis_key(&format!("active_trip:{user}")),
+            "checkin_terminal",
+        ])?;
         Ok((!terminal.is_empty()).then_some(()))
     })
 }
@@ -67,15 +71,17 @@ fn paid(network: &Network) -> anyhow::Result<()> {
     expect(network, TERMINALS, &hold, "charged 12000.00 5000.00")?;
     let user = user_id(network)?;
     wait_for("the balance in Redis, and the trip gone", SOON, || {
-        let balance = network.ask_redis(&["hget", &format!("user:{user}"), "balance"])?;
-        let trip = network.ask_redis(&["exists", &format!("active_trip:{user}")])?;
+        let balance = network.ask_redis(&["hget", &network.redis_key(&format!("user:{user}")), "balance"])?;
+        let trip = network.ask_redis(&["exists", &network.redis_key(&format!("active_trip:{user}"))])?;
         anyhow::ensure!(
             (balance.as_str(), trip.as_str()) == ("45000.00", "0"),
             "balance {balance}, trip {trip}"
         );
         Ok(Some(()))
     })?;
-    let lives_s: i64 = network.ask_redis(&["ttl", &format!("user:{user}")])?.parse()?;
+    let lives_s: i64 = network
+        .ask_redis(&["ttl", &network.redis_key(&format!("user:{user}"))])?
+        .parse()?;
     assert!(
         (1..=3_600).contains(&lives_s),
         "user: lives an hour (R-20), not {lives_s} s"

@@ -61,7 +61,7 @@ fn wait_for_cached(network: &Network, balance: &str) -> anyhow::Result<()> {
         network.database.value(USERS, &id)
     })?;
     wait_for(&format!("{balance} in Redis"), SOON, || {
-        let cached = network.ask_redis(&["hget", &format!("user:{user}"), "balance"])?;
+        let cached = network.ask_redis(&["hget", &network.redis_key(&format!("user:{user}")), "balance"])?;
         anyhow::ensure!(cached == balance, "it says {cached:?}");
         Ok(Some(()))
     })

@@ -11,7 +11,7 @@ use tests::harness::database::{Database, TRANSACTIONS};
 use tests::harness::gate::{A_ENTRY, A_EXIT, B_EXIT, Gate, Neighbourhood, Tapped};
 use tests::harness::network::{Databases, Network, case};
 use tests::harness::process::{self, Process};
-use tests::harness::program;
+use tests::harness::{ports, program};
 
 /// A program that cannot start says so within this.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
@@ -118,11 +118,11 @@ fn a_gate_that_cannot_start_says_what_is_wrong() {
         ] {
             let text = config.replace(&own.to_string(), &others.to_string());
             std::fs::write(gate.config_file(), text)?;
-            says(&mut gate.command()?, &[&others.to_string(), "in use"]).context("a taken port")?;
+            says(&mut gate.command()?, &[&others.to_string(), "is taken"]).context("a taken port")?;
         }
         std::fs::write(gate.config_file(), &config)?;
 
-        refuses_1999(gate.command()?)?;
+        taps_in_1999(&gate)?;
         newer_schema(&gate)?;
         network.pass_somebody()
     });
@@ -130,8 +130,7 @@ fn a_gate_that_cannot_start_says_what_is_wrong() {
 
 /// A database of a later program is left alone.
 fn newer_schema(gate: &Gate) -> anyhow::Result<()> {
-    let mut gate_process = gate_process(gate)?;
-    gate_process.terminate()?;
+    gate_process(&mut gate.command()?, gate)?.terminate()?;
     let connection = rusqlite::Connection::open(gate.database())?;
     connection.pragma_update(None, "user_version", 99)?;
     drop(connection);
@@ -140,8 +139,8 @@ fn newer_schema(gate: &Gate) -> anyhow::Result<()> {
         .context("a newer schema")
 }
 
-fn gate_process(gate: &Gate) -> anyhow::Result<Process> {
-    let mut process = Process::start("gate", &mut gate.command()?, &gate.folder().join("gate.log"))?;
+fn gate_process(command: &mut Command, gate: &Gate) -> anyhow::Result<Process> {
+    let mut process = Process::start("gate", command, &gate.folder().join("gate.log"))?;
     let mut client = Client::new(gate.http_address(), None);
     process.wait_until("it is healthy", REFUSAL_LIMIT, || {
         client.get("/healthz").is_ok_and(|answer| answer.status == 200)
@@ -166,21 +165,22 @@ fn a_hub_that_cannot_start_says_what_is_wrong() {
 
         let (http, sync) = (network.hub.http_address(), network.hub.sync_address());
         let elsewhere = |address: std::net::SocketAddr| -> anyhow::Result<String> {
-            Ok(config.replace(
-                &address.to_string(),
-                &format!("127.0.0.1:{}", tests::harness::ports::free()?),
-            ))
+            Ok(config.replace(&address.to_string(), &format!("127.0.0.1:{}", ports::free()?)))
         };
-        says(&mut run(&elsewhere(sync)?)?, &[&http.to_string(), "in use"]).context("a taken HTTP port")?;
-        says(&mut run(&elsewhere(http)?)?, &[&sync.to_string(), "in use"]).context("a taken QUIC port")?;
+        says(&mut run(&elsewhere(sync)?)?, &[&http.to_string(), "is taken"]).context("a taken HTTP port")?;
+        says(&mut run(&elsewhere(http)?)?, &[&sync.to_string(), "is taken"]).context("a taken QUIC port")?;
 
-        let nowhere = format!("127.0.0.1:{}", tests::harness::ports::free()?);
+        let nowhere = format!("127.0.0.1:{}", ports::free()?);
         let url = format!("postgres://postgres:secret@{nowhere}");
-        let gone = config.replace(network.database.server_url(), &url) + "\n[database]\nstart_wait_s = 1\n";
+        let free = elsewhere(http)?.replace(&sync.to_string(), &format!("127.0.0.1:{}", ports::free()?));
+        let gone = free.replace(network.database.server_url(), &url) + "\n[database]\nstart_wait_s = 1\n";
         let said = says(&mut run(&gone)?, &[&nowhere]).context("no database")?;
         assert!(!said.contains("secret"), "the password is in the log: {said}");
 
-        refuses_1999(run(&config)?)?;
+        let mut command = run(&config)?;
+        if in_1999(&mut command) {
+            says(&mut command, &["clock", "2020"]).context("a clock before 2020")?;
+        }
         network.pass_somebody()
     });
 }
@@ -201,7 +201,7 @@ fn a_database_of_a_later_program_is_left_alone() {
     database
         .rows(
             TRANSACTIONS,
-            "INSERT INTO schema_migrations (version, name) VALUES (9999, 'later')",
+            "INSERT INTO schema_migrations (version, name, hash) VALUES (9999, 'later', '')",
         )
         .unwrap();
     says(&mut hub(&["migrate"]), &["9999", "newer", TRANSACTIONS]).unwrap();
@@ -227,18 +227,32 @@ fn says(command: &mut Command, words: &[&str]) -> anyhow::Result<String> {
     Ok(said)
 }
 
-/// The command under a clock that stands in 1999 refuses it. Skipped where libfaketime is not installed.
-fn refuses_1999(mut command: Command) -> anyhow::Result<()> {
+/// A gate whose clock was never set says so, and lets people through.
+fn taps_in_1999(gate: &Gate) -> anyhow::Result<()> {
+    let mut command = gate.command()?;
+    if !in_1999(&mut command) {
+        return Ok(());
+    }
+    let mut process = gate_process(&mut command, gate)?;
+    let said = process.log();
+    anyhow::ensure!(
+        said.contains("2020") && said.contains("clock"),
+        "it does not warn:\n{said}"
+    );
+    gate.tap(CARD)?.fact()?;
+    process.terminate().map(drop)
+}
+
+/// Puts a command under a clock that stands in 1999. Says so where that cannot be had, and the check is skipped.
+fn in_1999(command: &mut Command) -> bool {
     let places = ["lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib"];
     let files = places.map(|place| format!("/usr/{place}/faketime/libfaketimeMT.so.1"));
     let Some(library) = files.iter().find(|file| Path::new(file).exists()) else {
         println!("skipped: no clock of 1999 without libfaketime (.ci/setup test installs it on Debian)");
-        return Ok(());
+        return false;
     };
     command
         .env("LD_PRELOAD", library)
         .env("FAKETIME", "@1999-12-31 12:00:00");
-    says(&mut command, &["clock"])
-        .map(drop)
-        .context("a clock before 2020")
+    true
 }
