@@ -9,6 +9,9 @@ use tokio::time::timeout;
 use crate::config::HubConfig;
 use crate::migrate::{Databases, MigrateError, Service};
 
+/// PostgreSQL: the database does not exist.
+const NO_SUCH_DATABASE: &str = "3D000";
+
 /// Services this process reads or writes.
 const USED: [Service; 3] = [Service::Transaction, Service::User, Service::Terminal];
 
@@ -104,15 +107,26 @@ async fn knock(options: &PgConnectOptions, patience: Duration) -> Result<(), Mig
         connection.close().await
     };
     let answer = timeout(patience, opened).await;
-    answer
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-        .map_err(|source| MigrateError::Open {
-            database: format!(
-                "{} on {}:{}",
-                options.get_database().unwrap_or_default(),
-                options.get_host(),
-                options.get_port()
-            ),
-            source,
-        })
+    let answer = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    answer.map_err(|source| {
+        let name = options.get_database().unwrap_or_default();
+        let database = format!("{name} on {}:{}", options.get_host(), options.get_port());
+        match source.as_database_error().and_then(|error| error.code()) {
+            Some(code) if code == NO_SUCH_DATABASE => MigrateError::Empty { database },
+            _ => MigrateError::Open { database, source },
+        }
+    })
+}
+
+/// Whether a database may come up by itself: a server that is not there or not ready, unlike one that lets nobody in.
+#[must_use]
+pub fn may_come(error: &MigrateError) -> bool {
+    let MigrateError::Open { source, .. } = error else {
+        return false;
+    };
+    match source.as_database_error().and_then(|error| error.code()) {
+        // 57P0x: shutting down or starting; 53: too many connections.
+        Some(code) => code.starts_with("57P") || code.starts_with("53"),
+        None => true,
+    }
 }

@@ -78,13 +78,17 @@ impl Authority {
     }
 }
 
-/// Why the settler stopped holding its lease.
+/// Why the settler does not settle.
+#[derive(Debug, thiserror::Error)]
 enum Lost {
     /// Told to stop.
+    #[error("told to stop")]
     Stopped,
     /// The ledger failed, or another process holds the lease now.
+    #[error(transparent)]
     Failed(LedgerError),
     /// The ledger did not answer in time.
+    #[error("PostgreSQL did not answer in time")]
     Slow,
 }
 
@@ -161,10 +165,8 @@ impl Settler {
                 }
                 Err(lost) => {
                     let pause = backoff.failed();
-                    if backoff.is_first()
-                        && let Lost::Failed(error) = lost
-                    {
-                        warn!(%error, "no lease; it is tried again");
+                    if backoff.is_first() {
+                        warn!(%lost, "cannot ask for the settler's lease; it is tried again");
                     }
                     wait(pause, &mut stop).await;
                 }
@@ -192,15 +194,36 @@ impl Settler {
         }
     }
 
-    /// Settles until the lease is lost.
+    /// Settles until told to stop or until another process has the lease. What fails otherwise is tried again under
+    /// the same lease: nobody else can have settled in between.
     async fn hold(&self, lease: &Lease, stop: &mut Stop) -> Lost {
-        match self.hold_while_it_works(lease, stop).await {
-            Ok(()) => Lost::Stopped,
-            Err(lost) => lost,
+        let mut backoff = Backoff::default();
+        loop {
+            let lost = match self.hold_while_it_works(lease, stop, &mut backoff).await {
+                Ok(()) => return Lost::Stopped,
+                Err(Lost::Failed(error)) if !error.is_retryable() => return Lost::Failed(error),
+                Err(Lost::Stopped) => return Lost::Stopped,
+                Err(lost) => lost,
+            };
+            let pause = backoff.failed();
+            if backoff.is_first() {
+                warn!(%lost, "settling pauses; it is tried again");
+            }
+            wait(pause, stop).await;
         }
     }
 
-    async fn hold_while_it_works(&self, lease: &Lease, stop: &mut Stop) -> Result<(), Lost> {
+    async fn hold_while_it_works(
+        &self,
+        lease: &Lease,
+        stop: &mut Stop,
+        backoff: &mut Backoff,
+    ) -> Result<(), Lost> {
+        self.in_time(self.ledger.renew(lease)).await?;
+        if backoff.worked() {
+            info!("settling goes on");
+            self.catch_up().await?;
+        }
         let mut renewed = self.clock.instant();
         let mut next_settle = renewed;
         // What was left by whoever held the lease before.
@@ -226,6 +249,15 @@ impl Settler {
             }
         }
         Ok(())
+    }
+
+    /// A commit whose answer was lost with the connection was not told to the engine.
+    async fn catch_up(&self) -> Result<(), Lost> {
+        let held = self.in_time(self.ledger.have()).await?;
+        self.reports
+            .send(Report::Held(held))
+            .await
+            .map_err(|_| Lost::Stopped)
     }
 
     async fn wait_for_work(&self, due: &mut Due, next_settle: Instant, stop: &mut Stop) {

@@ -1,6 +1,6 @@
 //! `hub run`, `hub migrate`, `hub sample`.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -39,7 +39,7 @@ pub async fn run(
         .context("cannot listen for SIGTERM")
         .map_err(Failure::unreachable)?;
     let start = Hub::start(config, surroundings.clock, surroundings.random);
-    let hub = tokio::select! {
+    let mut hub = tokio::select! {
         started = start => started.map_err(start_failure)?,
         _ = terminate.recv() => return Ok(()),
         _ = tokio::signal::ctrl_c() => return Ok(()),
@@ -47,6 +47,12 @@ pub async fn run(
     tokio::select! {
         _ = terminate.recv() => info!("told to stop"),
         _ = tokio::signal::ctrl_c() => info!("told to stop"),
+        part = hub.ended() => {
+            hub.stop().await;
+            return Err(Failure::unreachable(anyhow!(
+                "a part of the hub ended by itself ({part}): nothing is lost; start it again and report this"
+            )));
+        }
     }
     hub.stop().await;
     Ok(())

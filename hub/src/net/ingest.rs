@@ -124,19 +124,21 @@ impl Writer {
         while let Some(batch) = source.batch().await {
             metrics::counter!(names::INGEST_RUNS).increment(batch.len() as u64);
             let reports = match self.store(&batch).await {
-                Some(reports) => {
+                Ok(reports) => {
                     if backoff.worked() {
                         info!("the ledger takes changesets again");
                     }
                     reports
                 }
-                None => {
+                Err(fault) => {
                     let _ = backoff.failed();
                     if backoff.is_first() {
-                        warn!("the ledger takes no changesets now; gates keep theirs and offer them again");
+                        warn!(%fault, "the ledger takes no changesets now; gates keep theirs and offer them again");
                     }
-                    // A batch that fails for a reason of its own must not take others with it for ever.
-                    self.store_singly(batch).await
+                    match fault.may_be_of_one_run() {
+                        true => self.store_singly(batch).await,
+                        false => batch.iter().map(put_off).collect(),
+                    }
                 }
             };
             for report in reports {
@@ -147,21 +149,11 @@ impl Writer {
         }
     }
 
-    /// One transaction for all; `None` when it failed.
-    async fn store(&self, batch: &[Offered]) -> Option<Vec<Report>> {
+    /// One transaction for all.
+    async fn store(&self, batch: &[Offered]) -> Result<Vec<Report>, Fault> {
         let runs: Vec<Run> = batch.iter().map(|(_, run)| run.clone()).collect();
         let started_ms = self.clock.monotonic_ms();
-        let ingested = match timeout(self.patience, self.ledger.ingest(&runs, &self.trust)).await {
-            Ok(Ok(ingested)) => ingested,
-            Ok(Err(error)) => {
-                failed(&error.to_string());
-                return None;
-            }
-            Err(_) => {
-                failed("PostgreSQL did not answer in time");
-                return None;
-            }
-        };
+        let ingested = self.in_time(self.ledger.ingest(&runs, &self.trust)).await?;
         let taken_ms = self.clock.monotonic_ms() - started_ms;
         metrics::histogram!(names::INGEST_SECONDS).record(Duration::from_millis(taken_ms.unsigned_abs()));
         metrics::histogram!(names::INGEST_BATCH_RUNS).record(count(runs.len()));
@@ -173,17 +165,23 @@ impl Writer {
             .iter()
             .map(|(_, moved)| moved.to.seq.0 - moved.from.seq.0);
         metrics::counter!(names::INGEST_CHANGESETS).increment(stored.sum());
-        let held = match timeout(self.patience, self.held(&runs, &ingested)).await {
-            Ok(Ok(held)) => held,
-            // Stored, and not known how far: the engine asks again and learns that nothing is missing.
-            _ => return None,
+        // Should this fail, they are stored and not known how far: gates offer them again and nothing is new then.
+        let held = self.in_time(self.held(&runs, &ingested)).await?;
+        let answers = batch
+            .iter()
+            .map(|(peer, run)| answer(*peer, run, &ingested, &held));
+        Ok(answers.collect())
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, LedgerError>>) -> Result<T, Fault> {
+        let done = match timeout(self.patience, work).await {
+            Ok(done) => done.map_err(Fault::Ledger),
+            Err(_) => Err(Fault::Slow),
         };
-        Some(
-            batch
-                .iter()
-                .map(|(peer, run)| answer(*peer, run, &ingested, &held))
-                .collect(),
-        )
+        if done.is_err() {
+            metrics::counter!(names::DATABASE_ERRORS, "tried" => "ingest").increment(1);
+        }
+        done
     }
 
     /// What is held of the runs' sites now.
@@ -211,30 +209,51 @@ impl Writer {
         Ok(held)
     }
 
-    async fn answers(&self) -> bool {
-        matches!(timeout(self.patience, self.ledger.is_pending()).await, Ok(Ok(_)))
-    }
-
+    /// A run that cannot be stored for a reason of its own must not take others with it for ever.
     async fn store_singly(&self, batch: Vec<Offered>) -> Vec<Report> {
         let mut reports = Vec::with_capacity(batch.len());
-        let mut alive = batch.len() > 1;
+        let mut goes_on = true;
         for offered in batch {
-            let (peer, site) = (offered.0, offered.1.site);
-            let stored = match alive {
+            let stored = match goes_on {
                 true => self.store(std::slice::from_ref(&offered)).await,
-                false => None,
+                false => Err(Fault::Slow),
             };
             match stored {
-                Some(stored) => reports.extend(stored),
-                None => {
-                    // Either this one cannot be stored, or nothing can: the next one tells.
-                    alive = alive && self.answers().await;
-                    metrics::counter!(names::INGEST_PUT_OFF).increment(1);
-                    reports.push(Report::NotNow { peer, site });
+                Ok(stored) => reports.extend(stored),
+                Err(fault) => {
+                    goes_on = goes_on && fault.may_be_of_one_run();
+                    if goes_on {
+                        warn!(%fault, peer = %offered.0, site = %offered.1.site, "a run cannot be stored");
+                    }
+                    reports.push(put_off(&offered));
                 }
             }
         }
         reports
+    }
+}
+
+/// Why a batch was not stored.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Ledger(LedgerError),
+    #[error("PostgreSQL did not answer in time")]
+    Slow,
+}
+
+impl Fault {
+    /// Whether it may be the fault of one of the runs, and not of the moment.
+    const fn may_be_of_one_run(&self) -> bool {
+        matches!(self, Fault::Ledger(error) if !error.is_retryable())
+    }
+}
+
+fn put_off((peer, run): &Offered) -> Report {
+    metrics::counter!(names::INGEST_PUT_OFF).increment(1);
+    Report::NotNow {
+        peer: *peer,
+        site: run.site,
     }
 }
 
@@ -268,11 +287,6 @@ fn answer(peer: NodeId, run: &Run, ingested: &Ingested, held: &BTreeMap<SiteId, 
         reason: Refusal::Run(error),
         have,
     })
-}
-
-fn failed(error: &str) {
-    metrics::counter!(names::DATABASE_ERRORS, "tried" => "ingest").increment(1);
-    tracing::debug!(error, "a batch of changesets was not stored");
 }
 
 /// A count as the gauges take it.

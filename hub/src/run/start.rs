@@ -176,7 +176,7 @@ async fn wait_for_databases(config: &HubConfig, pools: &Pools, clock: &Clock) ->
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        if !matches!(error, MigrateError::Open { .. }) {
+        if !databases::may_come(&error) {
             return Err(error.into());
         }
         if clock.monotonic_ms() >= deadline_ms {

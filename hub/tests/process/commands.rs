@@ -135,8 +135,13 @@ fn what_is_refused_says_why() {
 #[test]
 fn databases_that_are_not_ready_are_named() {
     let installation = Installation::new();
-    let said = installation.fail(3, &["card", "show", "CARD0001"]);
-    assert!(said.contains("transaction_service_db"), "{said}");
+    for command in [["card", "show", "CARD0001"].as_slice(), &["run"]] {
+        let said = installation.fail(3, command);
+        assert!(
+            said.contains("transaction_service_db") && said.contains("hub migrate"),
+            "{said}"
+        );
+    }
     let mut command = installation.command(&["card", "show", "CARD0001"]);
     let output = command
         .env("DATABASE_URL", "postgres://postgres@127.0.0.1:1/postgres")

@@ -90,7 +90,8 @@ fn what_makes_no_sense_is_a_problem_with_a_reason() {
         (json!("-1.00"), 422),
         (json!("0"), 422),
     ] {
-        let said = problem(&hub.post("/v1/topups", "k", &top_up(amount.clone())), status);
+        let key = format!("key{amount}").replace('"', "");
+        let said = problem(&hub.post("/v1/topups", &key, &top_up(amount.clone())), status);
         assert!(said.contains("amount"), "{amount}: {said}");
     }
     let said = problem(
@@ -197,7 +198,10 @@ fn supervisors_see_whether_it_lives_and_works() {
         (&json!(true), &json!(true))
     );
     issue(&hub, "CARD0001");
-    let metrics = open("/metrics").text;
+    let metrics = wait_for("it has settled", || {
+        let metrics = open("/metrics").text;
+        metrics.contains("hub_settle_seconds").then_some(metrics)
+    });
     for name in [
         "hub_http_requests_total",
         "hub_settle_lease_held 1",
