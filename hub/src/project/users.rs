@@ -124,11 +124,11 @@ impl UserProjector {
         loop {
             let progress = self.run_once().await?;
             total += progress.events;
+            if progress.position >= head {
+                let cleared = sqlx::query(sql::USERS_CLEAR).execute(&self.users).await;
+                cleared.map_err(failed)?;
+            }
             if progress.position >= head || progress.busy {
-                sqlx::query(sql::USERS_CLEAR)
-                    .execute(&self.users)
-                    .await
-                    .map_err(failed)?;
                 return Ok(Progress {
                     events: total,
                     ..progress

@@ -1,9 +1,10 @@
 //! `balance_holds`.
 
 use hub::decisions::Decision;
-use sync_protocol::fare::OrphanPolicy;
+use sync_protocol::fare::{FareVersion, OrphanPolicy};
+use sync_protocol::money::Money;
 
-use crate::network::{Site, card, entry, exit, minutes};
+use crate::network::{Site, card, entry, exit, minutes, terminal};
 use crate::world::{World, fare_version, texts};
 
 #[tokio::test]
@@ -173,6 +174,25 @@ async fn a_correction_of_the_fare_reaches_the_hold() {
         world.services.users().await[0],
         "CARD0001 - 44800.00 active - - - 4"
     );
+    world.end(Vec::new()).await;
+}
+
+#[tokio::test]
+async fn a_fare_above_the_hold_is_charged_in_full() {
+    let mut world = World::new("over", OrphanPolicy::Release).await;
+    let (mut at_a, mut at_b) = (Site::gate(1, "A"), Site::gate(2, "B"));
+    let dear = [(terminal("A"), terminal("B"), Money::rupiah(20_000))];
+    let fares = FareVersion::new(2, minutes(-5), OrphanPolicy::Release, dear).unwrap();
+    world.decide(vec![Decision::Fares(fares)]).await;
+    world
+        .tap(&mut at_a, vec![(minutes(0), entry(card(1), "A", 1))])
+        .await;
+    world
+        .tap(&mut at_b, vec![(minutes(30), exit(card(1), "B", 2))])
+        .await;
+    world.services.follow().await;
+    let holds = ["CARD0001 A 1 charged 12000.00 20000.00 0"];
+    assert_eq!(world.services.holds().await, holds, "T-03, D-28");
     world.end(Vec::new()).await;
 }
 
