@@ -108,11 +108,29 @@ impl Database {
         Ok(())
     }
 
-    /// Connections are kept; one that fails is given up, and the next statement opens another.
+    /// Connections are kept. One that was kept may have died with its server: then the statement is sent once more,
+    /// over a new one.
     fn fetch(&self, url: &str, sql: &str) -> anyhow::Result<Vec<PgRow>> {
         let mut open = self.lock()?;
         let kept = open.iter().position(|(of, _)| of == url);
         let kept = kept.map(|place| open.swap_remove(place).1);
+        let answer = match kept {
+            Some(connection) => self
+                .ask(Some(connection), url, sql)
+                .or_else(|_| self.ask(None, url, sql)),
+            None => self.ask(None, url, sql),
+        };
+        let (rows, connection) = answer?;
+        open.push((url.to_owned(), connection));
+        Ok(rows)
+    }
+
+    fn ask(
+        &self,
+        kept: Option<PgConnection>,
+        url: &str,
+        sql: &str,
+    ) -> anyhow::Result<(Vec<PgRow>, PgConnection)> {
         let work = async {
             let mut connection = match kept {
                 Some(connection) => connection,
@@ -126,11 +144,9 @@ impl Database {
         let answer = self
             .runtime
             .block_on(async { tokio::time::timeout(ANSWER_LIMIT, work).await });
-        let (rows, connection) = answer
+        answer
             .with_context(|| format!("PostgreSQL did not answer within {ANSWER_LIMIT:?}: {sql}"))?
-            .with_context(|| format!("PostgreSQL: {sql}"))?;
-        open.push((url.to_owned(), connection));
-        Ok(rows)
+            .with_context(|| format!("PostgreSQL: {sql}"))
     }
 
     fn lock(&self) -> anyhow::Result<std::sync::MutexGuard<'_, Vec<(String, PgConnection)>>> {

@@ -37,6 +37,11 @@ impl Deadline {
     }
 }
 
+/// Lets some time pass: between the passengers of a load, never for something to come about.
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Waits until `look` finds something. An error of `look` counts as "not yet"; the last one is told when time is up.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Passengers at every gate at once, and what they were told.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,14 +11,18 @@ use tests::harness::client::Client;
 use tests::harness::gate::{Tapped, present};
 use tests::harness::network::Network;
 use tests::harness::random::Random;
-use tests::harness::wait::{wait_for, wait_until};
+use tests::harness::wait::{pause, wait_for, wait_until};
 
 /// Cards that travel.
 const CARDS: usize = 24;
 /// A gate that does not answer for so long is not coming back.
 const GATE_LIMIT: Duration = Duration::from_secs(60);
-/// All taps of a load take less.
+/// Any number of taps that a case waits for takes less.
 const LOAD_LIMIT: Duration = Duration::from_secs(120);
+/// Between two passengers of a gate.
+const PAUSE: Duration = Duration::from_millis(15);
+/// A load that nobody ends does so by itself.
+const TAPS_PER_GATE_MAX: usize = 6_000;
 
 /// Taps under way at all gates.
 pub(crate) struct Load {
@@ -33,6 +37,8 @@ struct Told {
     answered: Mutex<Vec<String>>,
     /// Taps whose answer never came: they may be recorded or not.
     unanswered: AtomicUsize,
+    /// Nobody else comes.
+    ended: AtomicBool,
 }
 
 /// What gates said in all.
@@ -44,8 +50,8 @@ pub(crate) struct Answers {
 }
 
 impl Load {
-    /// Issues cards, waits until gates know them, and starts `taps_per_gate` taps at every gate.
-    pub(crate) fn start(network: &Network, taps_per_gate: usize) -> anyhow::Result<Load> {
+    /// Issues cards, waits until gates know them, and lets passengers come to every gate until [`Load::finish`].
+    pub(crate) fn start(network: &Network) -> anyhow::Result<Load> {
         let cards: Vec<String> = (0..CARDS).map(|number| format!("LOAD{number:06}")).collect();
         for card in &cards {
             network.hub.issue_card(card, "100000.00")?;
@@ -64,23 +70,26 @@ impl Load {
                 random: Random::new(u64::from(gate.name.id)),
                 told: Arc::clone(&told),
             };
-            threads.push(std::thread::spawn(move || passengers.come(taps_per_gate)));
+            threads.push(std::thread::spawn(move || passengers.come()));
         }
         Ok(Load { threads, told })
     }
 
-    /// Waits until so many taps were answered.
-    pub(crate) fn wait_for(&self, answers: usize) -> anyhow::Result<()> {
-        wait_until(&format!("{answers} answered taps"), LOAD_LIMIT, || {
-            self.told
-                .answered
-                .lock()
-                .is_ok_and(|answered| answered.len() >= answers)
+    /// Waits until so many more taps are answered.
+    pub(crate) fn more(&self, answers: usize) -> anyhow::Result<()> {
+        let wanted = self.answered() + answers;
+        wait_until(&format!("{answers} more answered taps"), LOAD_LIMIT, || {
+            self.answered() >= wanted
         })
     }
 
-    /// Waits until every passenger has passed.
+    fn answered(&self) -> usize {
+        self.told.answered.lock().map_or(0, |answered| answered.len())
+    }
+
+    /// Lets nobody else come, and waits until every passenger has passed.
     pub(crate) fn finish(self) -> anyhow::Result<Answers> {
+        self.told.ended.store(true, Ordering::Relaxed);
         for thread in self.threads {
             thread
                 .join()
@@ -108,8 +117,12 @@ struct Passengers {
 }
 
 impl Passengers {
-    fn come(mut self, taps: usize) -> anyhow::Result<()> {
-        for _ in 0..taps {
+    fn come(mut self) -> anyhow::Result<()> {
+        for _ in 0..TAPS_PER_GATE_MAX {
+            if self.told.ended.load(Ordering::Relaxed) {
+                break;
+            }
+            pause(PAUSE);
             let place = usize::try_from(self.random.below(self.cards.len() as u64))?;
             let card = self.cards.get(place).context("a card of the load")?;
             let (client, told) = (&mut self.client, &self.told);

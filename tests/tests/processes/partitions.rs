@@ -70,7 +70,7 @@ fn a_link_that_carries_one_way_only_is_gone_round() {
 #[test]
 fn every_link_loses_delays_and_reorders_and_nothing_is_lost() {
     case("bad-weather", Databases::Shared, |network| {
-        let load = Load::start(network, 60)?;
+        let load = Load::start(network)?;
         network.set_weather_everywhere(Weather {
             lost_permille: 50,
             delay: Duration::from_millis(10),
@@ -78,6 +78,7 @@ fn every_link_loses_delays_and_reorders_and_nothing_is_lost() {
             late_by: Duration::from_millis(40),
             ..Weather::default()
         });
+        load.more(800)?;
         let answers = load.finish()?;
         network.heal();
         assert_eq!(answers.unanswered, 0, "no link of passengers was touched");
@@ -88,9 +89,9 @@ fn every_link_loses_delays_and_reorders_and_nothing_is_lost() {
 #[test]
 fn links_that_flap_every_moment_end_level() {
     case("flapping", Databases::Shared, |network| {
-        let load = Load::start(network, 80)?;
+        let load = Load::start(network)?;
         for round in 1..=8 {
-            load.wait_for(round * 30)?;
+            load.more(60)?;
             let (one, other) = if round % 2 == 0 {
                 (A_ENTRY, B_EXIT)
             } else {

@@ -14,10 +14,10 @@ fn redis_stopped_and_flushed_in_the_rush_comes_right_again() {
     case("redis-lost", Databases::Shared, |network| {
         network.issue(CARD, "50000.00")?;
         wait_for_cached(network, "50000.00")?;
-        let load = Load::start(network, 60)?;
-        load.wait_for(30)?;
+        let load = Load::start(network)?;
+        load.more(100)?;
         network.redis.kill()?;
-        load.wait_for(100)?;
+        load.more(100)?;
         // Money goes on without it.
         hub::top_up(
             &mut network.hub.client()?,
@@ -26,8 +26,9 @@ fn redis_stopped_and_flushed_in_the_rush_comes_right_again() {
             "while-redis-was-gone",
         )?;
         network.redis.start()?;
-        load.wait_for(150)?;
+        load.more(100)?;
         network.ask_redis(&["flushall"])?;
+        load.more(100)?;
         let answers = load.finish()?;
         load::check(network, &answers)?;
 
@@ -46,7 +47,8 @@ fn a_redis_that_hangs_stops_nothing() {
     case("redis-frozen", Databases::Shared, |network| {
         network.issue(CARD, "50000.00")?;
         network.redis.freeze()?;
-        let load = Load::start(network, 30)?;
+        let load = Load::start(network)?;
+        load.more(300)?;
         let answers = load.finish()?;
         load::check(network, &answers)?;
         network.redis.go_on()?;
