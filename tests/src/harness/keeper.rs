@@ -1,10 +1,12 @@
 //! Nothing that a test started outlives it, however the test ends: a shell at its side kills what is left.
 //!
-//! The shell reads process ids from a pipe whose other end only this process holds. When this process is gone, also
-//! by `kill -9`, the pipe ends and the shell kills every process that it was told of and not told off again.
+//! The shell reads process ids, and folders where something is mounted, from a pipe whose other end only this process
+//! holds. When this process is gone, also by `kill -9`, the pipe ends, and the shell kills every process that it was
+//! told of and not told off again, and unmounts the folders.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
@@ -13,14 +15,17 @@ use anyhow::Context as _;
 const WATCH: &str = r#"
 trap '' INT TERM HUP
 pids=' '
-while read -r sign pid; do
-    if [ "$sign" = + ]; then
-        pids="$pids$pid "
-    else
-        pids="${pids%% $pid *} ${pids#* $pid }"
-    fi
+folders=
+while read -r what it; do
+    case $what in
+        +) pids="$pids$it " ;;
+        -) pids="${pids%% $it *} ${pids#* $it }" ;;
+        mount) folders="$folders$it
+" ;;
+    esac
 done
 for pid in $pids; do kill -KILL "$pid"; done
+printf %s "$folders" | while read -r folder; do umount -l "$folder"; done
 "#;
 
 /// Has a process killed when this one ends.
@@ -28,7 +33,7 @@ for pid in $pids; do kill -KILL "$pid"; done
 /// # Errors
 /// The shell could not be started or is gone.
 pub fn watch(pid: u32) -> anyhow::Result<()> {
-    tell('+', pid)
+    tell(&format!("+ {pid}"))
 }
 
 /// The process has ended; its id may soon be another's.
@@ -36,10 +41,18 @@ pub fn watch(pid: u32) -> anyhow::Result<()> {
 /// # Errors
 /// The shell is gone.
 pub fn forget(pid: u32) -> anyhow::Result<()> {
-    tell('-', pid)
+    tell(&format!("- {pid}"))
 }
 
-fn tell(sign: char, pid: u32) -> anyhow::Result<()> {
+/// Has a folder unmounted when this process ends, if it still is mounted then.
+///
+/// # Errors
+/// The shell could not be started or is gone.
+pub fn unmount(folder: &Path) -> anyhow::Result<()> {
+    tell(&format!("mount {}", folder.display()))
+}
+
+fn tell(line: &str) -> anyhow::Result<()> {
     static KEEPER: OnceLock<Mutex<Option<ChildStdin>>> = OnceLock::new();
     let keeper = KEEPER.get_or_init(|| Mutex::new(None));
     let mut keeper = keeper
@@ -49,7 +62,7 @@ fn tell(sign: char, pid: u32) -> anyhow::Result<()> {
         *keeper = Some(start()?);
     }
     let pipe = keeper.as_mut().context("the keeper was just started")?;
-    writeln!(pipe, "{sign} {pid}").context("the keeper of this test's processes is gone")
+    writeln!(pipe, "{line}").context("the keeper of this test's processes is gone")
 }
 
 /// In a process group of its own, because a runner that gives up on a test kills the test's whole group.

@@ -21,4 +21,5 @@ pub mod proxy;
 pub mod random;
 pub mod scratch;
 pub mod services;
+pub mod small_disk;
 pub mod wait;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use super::process;
 use super::proxy::{Link, Proxy, Way, Weather};
 use super::scratch::Scratch;
 use super::services::{Server, shared_database_url};
+use super::small_disk::SmallDisk;
 use super::wait::wait_for;
 
 /// How long after the last fault everybody may take to agree.
@@ -40,6 +42,8 @@ pub struct Network {
     pub hub: Hub,
     /// The gates, by their numbers.
     pub gates: BTreeMap<u32, Gate>,
+    /// Disks that gates were put on; unmounted after the gates ended.
+    pub disks: Vec<SmallDisk>,
     /// The hub's databases.
     pub database: Database,
     /// PostgreSQL, when it is this test's own.
@@ -75,6 +79,14 @@ pub fn case(name: &str, databases: Databases, case: impl FnOnce(&mut Network) ->
     }
 }
 
+/// What no other test's databases begin with, in this process or another.
+#[must_use]
+pub fn new_prefix() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("p{}_{count}_", std::process::id())
+}
+
 impl Network {
     /// Starts everything and waits until every gate knows the fares.
     ///
@@ -107,7 +119,7 @@ impl Network {
             None => shared_database_url()?,
         };
         let redis = Server::redis(&scratch.path().join("redis"))?;
-        let prefix = format!("p{}_", std::process::id());
+        let prefix = new_prefix();
         let database = Database::new(&server_url, &prefix)?;
         let hub = Hub::new(&scratch.path().join("hub"), &server_url, &prefix, &redis.url())?;
         hub.configure()?;
@@ -115,6 +127,7 @@ impl Network {
         let mut network = Network {
             hub,
             gates: BTreeMap::new(),
+            disks: Vec::new(),
             database,
             postgres,
             redis,

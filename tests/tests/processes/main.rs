@@ -1,6 +1,8 @@
 //! Real processes on loopback: gates, hub, PostgreSQL, Redis, every link through a proxy. Run with `make test`.
 
+mod books;
 mod certificates;
+mod full_disk;
 mod gate_killed;
 mod hub_killed;
 mod journey;

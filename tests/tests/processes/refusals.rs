@@ -9,7 +9,7 @@ use serde_json::json;
 use tests::harness::client::Client;
 use tests::harness::database::{Database, TRANSACTIONS};
 use tests::harness::gate::{A_ENTRY, A_EXIT, B_EXIT, Gate, Neighbourhood, Tapped};
-use tests::harness::network::{Databases, Network, case};
+use tests::harness::network::{Databases, Network, case, new_prefix};
 use tests::harness::process::{self, Process};
 use tests::harness::{ports, program};
 
@@ -188,7 +188,7 @@ fn a_hub_that_cannot_start_says_what_is_wrong() {
 #[test]
 fn a_database_of_a_later_program_is_left_alone() {
     let url = tests::harness::services::shared_database_url().unwrap();
-    let prefix = format!("p{}_later_", std::process::id());
+    let prefix = new_prefix();
     let database = Database::new(&url, &prefix).unwrap();
     let hub = |arguments: &[&str]| {
         let mut command = Command::new(program::path("hub").unwrap());
