@@ -11,10 +11,11 @@
 //! - Fresh changesets come before a backlog, and taps before both.
 //! - No tap is stamped at or before a time that a heartbeat has declared stated.
 
+mod alarms;
 mod beats;
 mod intake;
 mod policy;
-mod quiet;
+pub(crate) mod quiet;
 mod roster;
 mod snapshot;
 mod taps;
@@ -38,6 +39,7 @@ pub use roster::Roster;
 pub use snapshot::Snapshot;
 pub use taps::Tapped;
 
+use alarms::Alarms;
 use quiet::Quiet;
 use work::Work;
 
@@ -45,6 +47,8 @@ use work::Work;
 pub const HOUSEKEEPING_MS: i64 = 1_000;
 /// While a tap came within this time, others' changesets are applied in the smallest slices. Milliseconds.
 pub const BUSY_MS: i64 = 2_000;
+/// Most lines a minute about what peers sent and the database refused.
+const REFUSAL_LINES_MAX: u32 = 10;
 /// No tap for this long is an idle moment: rows that can wait are filed. Milliseconds.
 pub const IDLE_MS: i64 = 20;
 
@@ -157,6 +161,7 @@ pub struct Node<T> {
     housekeeping_at_ms: i64,
     mishaps: Mishaps,
     quiet: Quiet,
+    alarms: Alarms,
     started_ms: i64,
 }
 
@@ -210,7 +215,8 @@ impl<T: Trust> Node<T> {
             sealing: Sealing::default(),
             housekeeping_at_ms: now_ms,
             mishaps: Mishaps::default(),
-            quiet: Quiet::default(),
+            quiet: Quiet::of(REFUSAL_LINES_MAX),
+            alarms: Alarms::default(),
             started_ms: now_ms,
         };
         node.look_at_clock(now);
@@ -384,6 +390,7 @@ impl<T: Trust> Node<T> {
                 .file_at_ms
                 .get_or_insert(now.monotonic_ms() + IDLE_MS);
         }
+        self.alarms.look(&self.store);
         self.quiet.tell_held_back(now.monotonic_ms());
     }
 

@@ -31,7 +31,7 @@ use crate::http::{self, App, Parts as AppParts};
 use crate::metrics::Metrics;
 use crate::node::{Node, Parts, Roster, Snapshot};
 use crate::status::Own;
-use crate::store::{Opening, Store};
+use crate::store::{Opening, Store, StoreError};
 use crate::writer::{CONTROL_QUEUE_MAX, Control, EVENT_QUEUE_MAX, Queues, TAP_QUEUE_MAX, Writer};
 
 /// A gate has this long to stop in order.
@@ -42,6 +42,9 @@ const EXPIRY_WARNING_MS: i64 = 30 * DAY_MS;
 const UPKEEP: Duration = Duration::from_secs(5);
 /// What an operator changes when the HTTP port is taken.
 const HTTP_SETTING: &str = "http.listen (EDGE_HTTP__LISTEN, --http)";
+
+/// What the writer returns when it ends.
+type Ended = oneshot::Receiver<Result<(), StoreError>>;
 
 /// A running gate.
 pub struct Gate {
@@ -55,7 +58,7 @@ pub struct Gate {
     http_stop: oneshot::Sender<()>,
     http_task: JoinHandle<std::io::Result<()>>,
     upkeep: JoinHandle<()>,
-    ended: oneshot::Receiver<Result<(), crate::store::StoreError>>,
+    ended: Option<Ended>,
     config: GateConfig,
 }
 
@@ -137,7 +140,7 @@ impl Gate {
             http_stop,
             http_task,
             upkeep: tokio::spawn(keep_up(metrics)),
-            ended,
+            ended: Some(ended),
             config,
         })
     }
@@ -195,11 +198,12 @@ impl Gate {
 
     /// Waits until the writer ends, which it does by itself only when something is broken.
     pub async fn ended(&mut self) -> StopError {
-        match (&mut self.ended).await {
-            Ok(Ok(())) => StopError::Ended,
-            Ok(Err(error)) => StopError::Store(error),
-            Err(_) => StopError::Broken,
-        }
+        let Some(ended) = &mut self.ended else {
+            return StopError::Ended;
+        };
+        let end = ended.await;
+        self.ended = None;
+        outcome(end).err().unwrap_or(StopError::Ended)
     }
 
     /// Stops in order: takes no more taps, answers those in the queue, makes everything durable, closes the links.
@@ -215,7 +219,10 @@ impl Gate {
     async fn stop_in_order(self) -> Result<(), StopError> {
         // A writer that has ended takes no orders; what it left says so below.
         let _ = self.controls.send(Control::Stop).await;
-        let closed = self.ended.await;
+        let closed = match self.ended {
+            Some(ended) => outcome(ended.await),
+            None => Err(StopError::Ended),
+        };
         // Links send what the writer gave them last, while HTTP answers what it was asked last.
         let _ = self.http_stop.send(());
         let (_, served) = tokio::join!(self.links.shutdown(), self.http_task);
@@ -227,11 +234,16 @@ impl Gate {
             Err(error) => tracing::warn!(%error, "the HTTP interface did not end in order"),
             Ok(Ok(())) => {}
         }
-        match closed {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(StopError::Store(error)),
-            Err(_) => Err(StopError::Broken),
-        }
+        closed
+    }
+}
+
+/// How the writer ended: what it returned, or nothing when it panicked.
+fn outcome(end: Result<Result<(), StoreError>, oneshot::error::RecvError>) -> Result<(), StopError> {
+    match end {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(StopError::Store(error)),
+        Err(_) => Err(StopError::Broken),
     }
 }
 
@@ -339,7 +351,7 @@ fn links_config(
 /// Begins the writer's thread; what it returns comes when it ends.
 fn begin<T: sync_protocol::changeset::Trust + Send + 'static>(
     writer: Writer<T>,
-) -> Result<oneshot::Receiver<Result<(), crate::store::StoreError>>, StartError> {
+) -> Result<Ended, StartError> {
     let (end, ended) = oneshot::channel();
     let work = move || {
         // Nobody may be left who waits for it.

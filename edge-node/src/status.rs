@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sync_protocol::decide::Mode;
-use sync_protocol::id::GateCode;
+use sync_protocol::id::{GateCode, NodeId};
 use sync_shell::links::LinkStats;
 use utoipa::ToSchema;
 
@@ -13,9 +13,6 @@ use crate::clock::{ClockState, seconds};
 use crate::metrics::Surroundings;
 use crate::node::Snapshot;
 use crate::store::{BallastState, Inspection, SCHEMA_VERSION, StoreError};
-
-/// Heard within this, the hub counts as reachable: two of its heartbeats and a little.
-pub const REACHABLE_WITHIN_MS: i64 = 25_000;
 
 /// How a gate stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -88,9 +85,9 @@ pub struct ClockStatus {
 /// The hub, as this gate knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HubStatus {
-    /// Whether the hub itself was heard lately.
+    /// Whether a link to it stands on which something was heard within 5 s.
     pub reachable: bool,
-    /// Seconds since it was heard itself; null when it was not since the start.
+    /// Seconds since its own heartbeat came straight from it; null when none did since the start.
     pub heard_s: Option<u32>,
     /// Its own time in the newest heartbeat, whatever way it came; milliseconds since 1970.
     pub time_ms: Option<i64>,
@@ -199,9 +196,7 @@ impl Status {
             uncovered: snapshot.uncovered,
             single_copy: snapshot.single_copy,
             hub: HubStatus {
-                reachable: snapshot
-                    .hub_heard_ms
-                    .is_some_and(|heard_ms| heard_ms <= REACHABLE_WITHIN_MS),
+                reachable: snapshot.live.contains(&NodeId::HUB),
                 heard_s: snapshot.hub_heard_ms.map(seconds),
                 time_ms: snapshot.hub_ms,
             },

@@ -116,12 +116,19 @@ fn show_running(status: &Status) {
         utc::text(status.clock.wall_ms),
         status.clock.uncertainty_ms
     );
-    let hub = match (status.hub.reachable, status.hub.heard_s) {
-        (true, Some(heard_s)) => format!("heard {heard_s} s ago"),
-        (_, Some(heard_s)) => format!("NOT heard since {heard_s} s"),
-        (_, None) => "not heard since the start".to_owned(),
+    let heartbeat = match status.hub.heard_s {
+        Some(heard_s) => format!("its heartbeat came {heard_s} s ago"),
+        None => "no heartbeat since the start".to_owned(),
     };
-    println!("hub        {hub}; knowledge is {} s old", status.knowledge_age_s);
+    let link = if status.hub.reachable {
+        "linked"
+    } else {
+        "NOT linked"
+    };
+    println!(
+        "hub        {link}, {heartbeat}; knowledge is {} s old",
+        status.knowledge_age_s
+    );
     println!(
         "taps       {} since the start; log {} up to {}; {} not known at the hub, {} not settled",
         status.taps, status.site, status.head, status.backlog, status.uncovered

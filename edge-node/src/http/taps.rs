@@ -98,6 +98,7 @@ impl From<&RecentTap> for RecordedTap {
 /// The answer comes once the tap is durable. A denial is an answer like another: status 200, decision `deny`.
 #[utoipa::path(
     post, path = "/v1/taps", request_body = TapBody,
+    params(("accept-language" = Option<String>, Header, description = "id or en: the language of the message")),
     responses(
         (status = 200, description = "Decided", body = TapAnswer),
         (status = 400, description = "No JSON", body = Problem, content_type = "application/problem+json"),

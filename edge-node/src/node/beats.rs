@@ -53,9 +53,15 @@ pub(super) struct Hub {
 }
 
 impl<T: Trust> Node<T> {
+    /// Whether it is time for a heartbeat.
+    #[must_use]
+    pub const fn is_beat_due(&self, now: Moment) -> bool {
+        now.monotonic_ms() >= self.beat.due_at_ms
+    }
+
     /// Sends the heartbeat if it is time. `oldest_ms` is the time of day of the oldest tap that waits undecided.
     pub fn beat(&mut self, now: Moment, oldest_ms: Option<i64>, effects: &mut Vec<Effect>) -> bool {
-        if now.monotonic_ms() < self.beat.due_at_ms {
+        if !self.is_beat_due(now) {
             return false;
         }
         self.beat.due_at_ms = now.monotonic_ms() + BEAT_MS;

@@ -25,7 +25,9 @@ pub struct Roster {
 impl Roster {
     /// The roster as configured: the hub and neighbours, and where other gates reach this one.
     #[must_use]
-    pub fn new(configured: BTreeSet<String>, advertised: Option<String>) -> Roster {
+    pub fn new(mut configured: BTreeSet<String>, advertised: Option<String>) -> Roster {
+        // One list of neighbours may serve all gates of a terminal.
+        configured.retain(|address| Some(address) != advertised.as_ref());
         Roster {
             configured,
             advertised,
@@ -67,7 +69,8 @@ impl<T: Trust> Node<T> {
             return;
         };
         let gate = self.store.gate().id;
-        match self.store.set_gate_address(gate, &address, now.wall_ms) {
+        let wall_ms = now.wall_ms.max(self.stated().ms.saturating_add(1));
+        match self.store.set_gate_address(gate, &address, wall_ms) {
             Ok(run) => self.give(now, run, effects),
             Err(error) => self.store_failed(now, "telling this gate's address in the gates table", &error),
         }

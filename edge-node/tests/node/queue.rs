@@ -1,6 +1,6 @@
 //! A flood of taps: bounded, refused with a reason, and nobody who was taken is forgotten.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use edge_node::answer::Answer;
 use edge_node::barrier::Barrier;
@@ -8,19 +8,22 @@ use edge_node::run::{Gate, Surroundings, TapRefusal};
 use edge_node::writer::TAP_QUEUE_MAX;
 use sync_protocol::fact::Direction;
 
-use crate::support::{Town, card, wait_for};
+use crate::support::{LIMIT, Town, card, wait_for};
+
+/// Taps beyond the room there is.
+const BEYOND: u32 = 500;
 
 /// A barrier that holds the writer up until it is let go.
 struct Stuck {
+    reached: Option<SyncSender<()>>,
     go: Receiver<()>,
-    held: bool,
 }
 
 impl Barrier for Stuck {
     fn tell(&mut self, _: &Answer) {
-        if self.held {
+        if let Some(reached) = self.reached.take() {
+            reached.send(()).unwrap();
             self.go.recv().unwrap();
-            self.held = false;
         }
     }
 }
@@ -31,7 +34,9 @@ async fn taps_beyond_the_queue_are_turned_away_and_all_others_answered() {
     let config = town.config(1, &[]);
     town.stock(&config);
     let (let_go, go) = sync_channel(1);
-    let barrier = Box::new(Stuck { go, held: true });
+    let (reached, at_barrier) = sync_channel(1);
+    let reached = Some(reached);
+    let barrier = Box::new(Stuck { reached, go });
     let gate = Gate::start_in(config, Surroundings::system().with_barrier(barrier))
         .await
         .unwrap();
@@ -40,42 +45,32 @@ async fn taps_beyond_the_queue_are_turned_away_and_all_others_answered() {
         tokio::spawn(async move { taps.tap(card(number), Some(Direction::Exit)).await })
     };
     let first = tap(0);
-    // The writer has taken the first tap, and stands at the barrier.
-    wait_for(
-        "the writer takes the tap",
-        || async { gate.taps().waiting() },
-        |waiting| *waiting == 0,
-    )
+    tokio::task::spawn_blocking(move || at_barrier.recv_timeout(LIMIT))
+        .await
+        .unwrap()
+        .unwrap();
+    let asked: Vec<_> = (0..TAP_QUEUE_MAX as u32 + BEYOND).map(tap).collect();
+    let turned_away = || {
+        let ended = asked.iter().filter(|tap| tap.is_finished()).count();
+        std::future::ready(ended)
+    };
+    wait_for("those beyond are turned away", turned_away, |ended| {
+        *ended == BEYOND as usize
+    })
     .await;
-    let asked: Vec<_> = (0..TAP_QUEUE_MAX as u32 + 500).map(tap).collect();
-    let is_full = |waiting: &usize| *waiting == TAP_QUEUE_MAX;
-    wait_for("a full queue", || async { gate.taps().waiting() }, is_full).await;
-    let mut others = Vec::new();
-    let mut busy = 0;
-    for tap in asked {
-        if tap.is_finished() {
-            assert_eq!(tap.await.unwrap().unwrap_err(), TapRefusal::Busy);
-            busy += 1;
-        } else {
-            others.push(tap);
-        }
-    }
+    assert_eq!(gate.taps().waiting(), TAP_QUEUE_MAX);
     let_go.send(()).unwrap();
     assert!(first.await.unwrap().unwrap().fact.is_some());
-    let mut answered = 0;
-    for tap in others {
+    let (mut answered, mut busy) = (0, 0);
+    for tap in asked {
         match tap.await.unwrap() {
-            Ok(answer) => answered += u32::from(answer.opens),
+            Ok(answer) => answered += usize::from(answer.opens && answer.fact.is_some()),
             Err(refusal) => {
                 assert_eq!(refusal, TapRefusal::Busy);
                 busy += 1;
             }
         }
     }
-    assert!(
-        answered as usize >= TAP_QUEUE_MAX,
-        "{answered} answered, {busy} turned away"
-    );
-    assert!(busy > 0);
+    assert_eq!((answered, busy), (TAP_QUEUE_MAX, BEYOND as usize));
     gate.stop().await.unwrap();
 }
