@@ -10,6 +10,7 @@ pub mod desk;
 pub mod failure;
 pub mod fares;
 pub mod gate;
+pub mod say;
 pub mod service;
 
 use std::net::SocketAddr;

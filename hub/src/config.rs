@@ -194,7 +194,7 @@ impl Default for SettleConfig {
 impl Default for LogConfig {
     fn default() -> LogConfig {
         LogConfig {
-            filter: "info".to_owned(),
+            filter: "info,sqlx=warn".to_owned(),
             format: LogFormat::Text,
         }
     }

@@ -54,6 +54,8 @@ pub mod run;
 #[cfg(feature = "server")]
 pub mod sample;
 #[cfg(feature = "server")]
+pub mod settlement;
+#[cfg(feature = "server")]
 pub mod settler;
 #[cfg(feature = "server")]
 pub mod shared_tables;

@@ -8,6 +8,7 @@ use sync_protocol::id::{NodeId, TerminalCode};
 use sync_protocol::time::DAY_MS;
 use sync_shell::identity::{Authority, IdentityError};
 
+use super::say::say;
 use super::{Failure, Surroundings};
 
 /// How long a node's certificate is valid: longer than a gate is left alone.
@@ -80,7 +81,10 @@ fn init(arguments: &InitArguments, surroundings: &Surroundings) -> Result<(), Fa
     let now_ms = surroundings.clock.wall_ms();
     let dir = &arguments.dir;
     let authority = Authority::init(dir, &(surroundings.random)(), now_ms - BACKDATED_MS).map_err(failure)?;
-    println!("made an authority in {}: keep its ca.key secret", dir.display());
+    say(format_args!(
+        "made an authority in {}: keep its ca.key secret",
+        dir.display()
+    ))?;
     if let Some(hub_keys) = &arguments.hub_keys {
         write(&authority, NodeId::HUB, None, hub_keys, false, surroundings)?;
     }
@@ -127,10 +131,10 @@ fn write(
         false => issued.write(out),
     };
     written.map_err(failure)?;
-    println!(
+    say(format_args!(
         "issued a key for {node} in {}: node.key, node.crt, ca.crt",
         out.display()
-    );
+    ))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use sync_protocol::id::CardId;
 use sync_protocol::money::Money;
 
 use super::desk::{Desk, unreachable};
+use super::say::say;
 use super::{Failure, Surroundings};
 use crate::config::HubConfig;
 use crate::decisions::Decision;
@@ -95,17 +96,14 @@ pub async fn execute(
             })?;
             match json {
                 true => print_json(&answer),
-                false => {
-                    print_card(&answer);
-                    Ok(())
-                }
+                false => print_card(&answer),
             }
         }
         CardCommand::Status { card, status } => {
             let desk = Desk::open(config, surroundings).await?;
             desk.decide(vec![Decision::Status { card, status }], false)
                 .await?;
-            println!("card {card} is {}", status_name(status));
+            say(format_args!("card {card} is {}", status_name(status)))?;
             Ok(())
         }
     }
@@ -132,14 +130,14 @@ async fn issue(
     }
     let desk = Desk::open(config, surroundings).await?;
     desk.decide(vec![Decision::Issue { card }], false).await?;
-    println!("card {card} is issued");
+    say(format_args!("card {card} is issued"))?;
     if let Some(person) = person {
         let people = People::new(desk.pools.users.clone());
         people
             .register(card, &person, desk.clock.wall_ms())
             .await
             .map_err(Failure::unreachable)?;
-        println!("its holder is registered");
+        say(format_args!("its holder is registered"))?;
     }
     Ok(())
 }
@@ -166,7 +164,10 @@ pub async fn top_up(
     };
     let facts = desk.decide(vec![decision], false).await?;
     for fact in facts {
-        println!("paid Rp {amount} into card {card}: {}", reference::of(fact));
+        say(format_args!(
+            "paid Rp {amount} into card {card}: {}",
+            reference::of(fact)
+        ))?;
     }
     Ok(())
 }
@@ -192,33 +193,42 @@ const fn status_name(status: CardStatus) -> &'static str {
 
 fn print_json(answer: &CardAnswer) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(answer).map_err(Failure::unreachable)?;
-    println!("{text}");
+    say(format_args!("{text}"))?;
     Ok(())
 }
 
-fn print_card(answer: &CardAnswer) {
-    println!("card {}: {}", answer.card, status_name(answer.status));
-    println!(
+fn print_card(answer: &CardAnswer) -> Result<(), Failure> {
+    say(format_args!(
+        "card {}: {}",
+        answer.card,
+        status_name(answer.status)
+    ))?;
+    say(format_args!(
         "balance Rp {}, held Rp {}, available Rp {}",
         answer.balance.0, answer.held.0, answer.available.0
-    );
+    ))?;
     if let Some(open) = &answer.open_journey {
-        println!("under way: {}", spoken_journey(open));
+        say(format_args!("under way: {}", spoken_journey(open)))?;
     }
     for journey in answer
         .journeys
         .iter()
         .filter(|journey| journey.status != "active")
     {
-        println!("{:>10}  {}", journey.status, spoken_journey(journey));
+        say(format_args!(
+            "{:>10}  {}",
+            journey.status,
+            spoken_journey(journey)
+        ))?;
     }
     for entry in &answer.entries {
         let back = if entry.reversal { " (taken back)" } else { "" };
-        println!(
+        say(format_args!(
             "{:>10}  Rp {}{back}  {}",
             entry.rule, entry.amount.0, entry.reference
-        );
+        ))?;
     }
+    Ok(())
 }
 
 fn spoken_journey(journey: &JourneyAnswer) -> String {

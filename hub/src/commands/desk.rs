@@ -13,6 +13,7 @@ use crate::config::HubConfig;
 use crate::databases::Pools;
 use crate::decisions::Decision;
 use crate::ledger::postgres::{LedgerError, PostgresLedger, Request, RequestId, RequestOutcome, SubmitError};
+use crate::settlement;
 use crate::settler::{Authority, StandIn, halves};
 
 /// How long a command waits for the hub that holds the lease, and for a lease that a killed hub left behind.
@@ -79,7 +80,12 @@ impl<'a> Desk<'a> {
     /// It is refused, or nobody takes it.
     pub async fn finish(&self, id: RequestId) -> Result<Vec<FactId>, Failure> {
         match self.outcome(id).await? {
-            RequestOutcome::Taken(facts) => Ok(facts),
+            RequestOutcome::Taken(facts) => {
+                settlement::wait(&self.ledger, &facts, &self.clock)
+                    .await
+                    .map_err(unreachable)?;
+                Ok(facts)
+            }
             RequestOutcome::Refused { refusal, .. } => Err(Failure::refused(anyhow!("refused: {refusal}"))),
             RequestOutcome::Pending => Err(Failure::unreachable(anyhow!(
                 "the hub that holds the settler's lease did not take request {} in time: it stays requested; see \

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use sync_shell::settings;
 
 use super::desk::Desk;
+use super::say::say;
 use super::{Failure, Surroundings};
 use crate::config::HubConfig;
 use crate::decisions::Decision;
@@ -52,7 +53,7 @@ pub async fn execute(
     let desk = Desk::open(config, surroundings).await?;
     let overrides = override_lead_time || body.override_lead_time;
     desk.decide(vec![Decision::Fares(version)], overrides).await?;
-    println!("fare version {number} is published");
+    say(format_args!("fare version {number} is published"))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use sync_protocol::id::{GateCode, GateId, TerminalCode};
 
 use super::desk::{Desk, unreachable};
+use super::say::say;
 use super::{Failure, Surroundings};
 use crate::config::HubConfig;
 use crate::decisions::Decision;
@@ -65,12 +66,15 @@ pub async fn execute(
             let edits = add_gate(&rows, &gate).map_err(failure)?;
             desk.decide(edits.into_iter().map(Decision::Row).collect(), false)
                 .await?;
-            println!("gate {} is entered as number {}", gate.code, gate.id.0);
+            say(format_args!(
+                "gate {} is entered as number {}",
+                gate.code, gate.id.0
+            ))?;
         }
         GateCommand::Status { gate, status } => {
             let edit = set_gate_status(&rows, gate, status).map_err(failure)?;
             desk.decide(vec![Decision::Row(edit)], false).await?;
-            println!("gate {gate} is {}", status.name());
+            say(format_args!("gate {gate} is {}", status.name()))?;
         }
     }
     Ok(())

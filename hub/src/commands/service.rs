@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::desk::Desk;
+use super::say::say;
 use super::{Failure, RunArguments, Surroundings};
 use crate::config::HubConfig;
 use crate::databases;
@@ -76,8 +77,12 @@ pub async fn migrate(config: &HubConfig) -> Result<(), Failure> {
     for migrated in databases.migrate().await.map_err(Failure::unreachable)? {
         let made = if migrated.created { "created, " } else { "" };
         match migrated.applied.as_slice() {
-            [] => println!("{}: {made}up to date", migrated.database),
-            applied => println!("{}: {made}applied {}", migrated.database, applied.join(", ")),
+            [] => say(format_args!("{}: {made}up to date", migrated.database))?,
+            applied => say(format_args!(
+                "{}: {made}applied {}",
+                migrated.database,
+                applied.join(", ")
+            ))?,
         }
     }
     Ok(())
@@ -101,7 +106,7 @@ pub async fn load_sample(
     for request in &loaded.requests {
         desk.finish(*request).await?;
     }
-    println!("{loaded}");
+    say(format_args!("{loaded}"))?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::App;
 use super::problem::{self, Refuse, unavailable};
 use crate::decisions::Decision;
 use crate::ledger::postgres::{Request, RequestId, RequestOutcome};
-use crate::reference;
+use crate::{reference, settlement};
 
 /// Most bytes of an Idempotency-Key.
 pub const KEY_BYTES_MAX: usize = 200;
@@ -150,6 +150,10 @@ impl App {
             let outcome = self.ledger.outcome(submitted.id).await.or_refuse()?;
             let outcome = outcome.ok_or_else(|| unavailable("the request disappeared: ask again"))?;
             let now = self.clock.instant();
+            if let RequestOutcome::Taken(facts) = &outcome {
+                // Whether it is settled already only decides what the next answer shows.
+                let _ = settlement::wait(&self.ledger, facts, &self.clock).await;
+            }
             if !matches!(outcome, RequestOutcome::Pending) || now >= deadline {
                 return Ok(RequestAnswer::new(submitted.id, outcome));
             }

@@ -8,5 +8,6 @@
 mod commands;
 mod gate;
 mod http;
+mod in_process;
 mod support;
 mod taps;
