@@ -190,10 +190,11 @@ impl Follower for Arc<CacheProjector> {
     }
 }
 
-/// Keeps a follower going until told to stop.
+/// Keeps a follower going until told to stop. `then` is told of every batch it applied: who shows what it writes.
 pub async fn follow<F: Follower>(
     follower: F,
     news: Arc<Notify>,
+    then: Option<Arc<Notify>>,
     lags: Lags,
     clock: Clock,
     patience: Duration,
@@ -214,6 +215,11 @@ pub async fn follow<F: Follower>(
                     info!(follower = F::NAME, "goes on");
                 }
                 note(F::NAME, &lags, &progress);
+                if progress.events > 0
+                    && let Some(then) = &then
+                {
+                    then.notify_one();
+                }
                 match progress.has_more() {
                     true => Duration::ZERO,
                     false => LOOK_EVERY,

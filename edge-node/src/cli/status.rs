@@ -1,5 +1,6 @@
 //! `status`: how the gate stands, whether it runs or not.
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,6 +9,7 @@ use edge_node::status::{Counts, Status};
 use edge_node::store::{Inspection, SCHEMA_VERSION};
 use hyper::Method;
 use serde::Serialize;
+use sync_shell::output::say;
 
 use super::client::{Asked, ask};
 use super::failure::{FAILED, Failure};
@@ -53,9 +55,9 @@ pub(crate) fn execute(config: &GateConfig, json: bool) -> Result<ExitCode, Failu
                     running: true,
                     status: &status,
                 };
-                println!("{}", serde_json::to_string_pretty(&running)?);
+                say(format_args!("{}", serde_json::to_string_pretty(&running)?))?;
             } else {
-                show_running(&status);
+                show_running(&status)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -63,10 +65,10 @@ pub(crate) fn execute(config: &GateConfig, json: bool) -> Result<ExitCode, Failu
         Asked::NotRunning(address) => {
             let at_rest = look(config).with_context(|| format!("no gate answers at {address}"))?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&at_rest)?);
+                say(format_args!("{}", serde_json::to_string_pretty(&at_rest)?))?;
             } else {
-                println!("no gate answers at {address}; its database tells:");
-                show_at_rest(&at_rest);
+                say(format_args!("no gate answers at {address}; its database tells:"))?;
+                show_at_rest(&at_rest)?;
             }
             Ok(ExitCode::from(FAILED))
         }
@@ -97,8 +99,8 @@ fn look(config: &GateConfig) -> anyhow::Result<AtRest> {
     })
 }
 
-fn show_running(status: &Status) {
-    println!(
+fn show_running(status: &Status) -> io::Result<()> {
+    say(format_args!(
         "gate {} ({}) of terminal {} runs since {} s, version {}, schema {}, mode {}",
         status.node,
         status.code,
@@ -107,15 +109,15 @@ fn show_running(status: &Status) {
         status.version,
         status.schema,
         status.mode
-    );
+    ))?;
     if let Some(advice) = &status.clock.advice {
-        println!("CLOCK      {advice}");
+        say(format_args!("CLOCK      {advice}"))?;
     }
-    println!(
+    say(format_args!(
         "clock      {} UTC, within {} ms",
         utc::text(status.clock.wall_ms),
         status.clock.uncertainty_ms
-    );
+    ))?;
     let heartbeat = match status.hub.heard_s {
         Some(heard_s) => format!("its heartbeat came {heard_s} s ago"),
         None => "no heartbeat since the start".to_owned(),
@@ -125,31 +127,31 @@ fn show_running(status: &Status) {
     } else {
         "NOT linked"
     };
-    println!(
+    say(format_args!(
         "hub        {link}, {heartbeat}; knowledge is {} s old",
         status.knowledge_age_s
-    );
-    println!(
+    ))?;
+    say(format_args!(
         "taps       {} since the start; log {} up to {}; {} not known at the hub, {} not settled",
         status.taps, status.site, status.head, status.backlog, status.uncovered
-    );
+    ))?;
     if status.taps_unrecorded > 0 {
-        println!(
+        say(format_args!(
             "TAPS       {} could not be stored: see the log",
             status.taps_unrecorded
-        );
+        ))?;
     }
     for peer in &status.peers {
-        println!(
+        say(format_args!(
             "link       {:<10} {} since {} s, {}, {} us",
             peer.node,
             peer.address,
             peer.since_s,
             if peer.live { "live" } else { "silent" },
             peer.rtt_us
-        );
+        ))?;
     }
-    println!(
+    say(format_args!(
         "disk       database {} bytes, WAL {} bytes, ballast {}{}",
         status.disk.database_bytes,
         status.disk.wal_bytes,
@@ -159,8 +161,8 @@ fn show_running(status: &Status) {
         } else {
             ""
         }
-    );
-    println!(
+    ))?;
+    say(format_args!(
         "data       fare version {}, {} cards denied, {} changes set aside, {} for a later version, {} divergences",
         status
             .fare_version
@@ -169,30 +171,30 @@ fn show_running(status: &Status) {
         status.quarantined,
         status.unapplied,
         status.divergences
-    );
+    ))
 }
 
-fn show_at_rest(at_rest: &AtRest) {
-    println!(
+fn show_at_rest(at_rest: &AtRest) -> io::Result<()> {
+    say(format_args!(
         "gate {} ({}) of terminal {}",
         at_rest.node, at_rest.code, at_rest.terminal
-    );
-    println!(
+    ))?;
+    say(format_args!(
         "taps       log {} up to {}; {} changesets not settled",
         at_rest.site.as_deref().unwrap_or("none"),
         at_rest.head,
         at_rest.uncovered
-    );
+    ))?;
     let hub = at_rest.hub_time_ms.map_or("never heard".to_owned(), |ms| {
         format!("last heard at {} UTC", utc::text(ms))
     });
-    println!("hub        {hub}");
-    println!(
+    say(format_args!("hub        {hub}"))?;
+    say(format_args!(
         "disk       database {} bytes, WAL {} bytes",
         at_rest.database_bytes, at_rest.wal_bytes
-    );
-    println!(
+    ))?;
+    say(format_args!(
         "data       newest fare version {}, {} cards denied, {} changes set aside, {} for a later version",
         at_rest.fare_newest, at_rest.denied_cards, at_rest.quarantined, at_rest.unapplied
-    );
+    ))
 }

@@ -13,6 +13,7 @@ use edge_node::store::Fault;
 use hyper::Method;
 use sync_protocol::fact::Direction;
 use sync_protocol::id::CardId;
+use sync_shell::output::say;
 
 use super::client::{Asked, ask};
 use super::failure::{DENIED, Failure};
@@ -77,23 +78,23 @@ fn decide_here(config: &GateConfig, card: CardId, direction: Option<Direction>) 
 
 fn show(answer: &TapAnswer, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(answer)?);
+        say(format_args!("{}", serde_json::to_string_pretty(answer)?))?;
         return Ok(());
     }
     let decision = match answer.decision {
         Outcome::Open => "open",
         Outcome::Deny => "deny",
     };
-    println!("{decision}  {} ({})", answer.reason, answer.rule);
-    println!("{}", answer.message);
+    say(format_args!("{decision}  {} ({})", answer.reason, answer.rule))?;
+    say(format_args!("{}", answer.message))?;
     let unknown = "unknown";
-    println!(
+    say(format_args!(
         "balance {}, held {}, fare {}, knowledge {} s old, fact {}",
         answer.balance.as_deref().unwrap_or(unknown),
         answer.hold,
         answer.fare.as_deref().unwrap_or("none"),
         answer.balance_age_s,
         answer.fact.as_deref().unwrap_or("none: it could not be stored"),
-    );
+    ))?;
     Ok(())
 }

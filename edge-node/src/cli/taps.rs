@@ -1,5 +1,6 @@
 //! `taps`: the gate's last taps, from the running gate or from its database.
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,6 +9,7 @@ use edge_node::config::GateConfig;
 use edge_node::http::RecordedTap;
 use edge_node::store::Inspection;
 use hyper::Method;
+use sync_shell::output::say;
 
 use super::client::{Asked, ask};
 use super::failure::Failure;
@@ -28,24 +30,23 @@ pub(crate) fn execute(config: &GateConfig, last: usize, json: bool) -> Result<Ex
         }
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&taps)?);
+        say(format_args!("{}", serde_json::to_string_pretty(&taps)?))?;
     } else {
-        show(&taps);
+        show(&taps)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(taps: &[RecordedTap]) {
+fn show(taps: &[RecordedTap]) -> io::Result<()> {
     if taps.is_empty() {
-        println!("no taps yet");
-        return;
+        return say("no taps yet");
     }
-    println!(
+    say(format_args!(
         "{:<23} {:<20} {:<5} {:<4} {:<15} {:>12} {:>12} settled",
         "time (UTC)", "card", "way", "gate", "reason", "hold", "fare"
-    );
+    ))?;
     for tap in taps {
-        println!(
+        say(format_args!(
             "{:<23} {:<20} {:<5} {:<4} {:<15} {:>12} {:>12} {}",
             utc::text(tap.at_ms),
             tap.card,
@@ -58,6 +59,7 @@ fn show(taps: &[RecordedTap]) {
             tap.hold,
             tap.fare.as_deref().unwrap_or("-"),
             if tap.covered { "yes" } else { "no" },
-        );
+        ))?;
     }
+    Ok(())
 }

@@ -1,18 +1,13 @@
 //! What commands say on standard output.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
 
 use super::Failure;
 
-/// Writes a line. A reader that has heard enough, as in `| head -1`, is no error.
+/// Writes a line; see [`sync_shell::output::say`].
 ///
 /// # Errors
 /// The line cannot be written, as on a full disk.
 pub fn say(line: impl Display) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unreachable(error)),
-        _ => Ok(()),
-    }
+    sync_shell::output::say(line).map_err(Failure::unreachable)
 }

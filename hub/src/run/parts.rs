@@ -242,10 +242,13 @@ fn start_followers(
         notify
     };
     let (clock, patience, stop) = (ground.clock, ground.patience(), &ground.stop);
+    // The cache shows users as their projection has them, so it looks again once that has moved.
+    let cache_news = told();
     let user_projector = UserProjector::new(transactions.clone(), users.clone());
     let follower = follow(
         user_projector,
         told(),
+        Some(Arc::clone(&cache_news)),
         lags.clone(),
         clock,
         patience,
@@ -256,6 +259,7 @@ fn start_followers(
     let follower = follow(
         terminal_projector,
         told(),
+        None,
         lags.clone(),
         clock,
         patience,
@@ -275,7 +279,8 @@ fn start_followers(
     let cache = Arc::new(CacheProjector::new(transactions.clone(), users.clone(), cache));
     let follower = follow(
         Arc::clone(&cache),
-        told(),
+        cache_news,
+        None,
         lags.clone(),
         clock,
         patience,

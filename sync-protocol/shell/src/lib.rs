@@ -4,4 +4,5 @@
 pub mod http;
 pub mod identity;
 pub mod links;
+pub mod output;
 pub mod settings;

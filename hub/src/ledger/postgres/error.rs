@@ -65,10 +65,9 @@ fn is_retryable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            let starts = |known: &&str| code.starts_with(*known);
-            RETRYABLE.iter().any(|known| starts(&known))
-        }),
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| RETRYABLE.iter().any(|known| code.starts_with(known))),
         _ => false,
     }
 }
