@@ -4,7 +4,7 @@ use sync_protocol::id::NodeId;
 use sync_protocol::wire::{FRAME_BYTES_MAX, Frame};
 use sync_shell::links::LinkEvent;
 
-use super::support::{Installation, changesets, digest, linked_pair, until};
+use super::support::{Installation, Node, any_port, changesets, digest, everybody, linked_pair, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_of_all_sizes_arrive_as_they_were_sent() {
@@ -46,20 +46,33 @@ async fn a_frame_too_large_for_any_peer_is_not_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_frame_overtakes_a_backlog() {
+    const BACKLOG: usize = 4;
     let installation = Installation::new(9);
-    let (one, mut other) = linked_pair(&installation).await;
-    // More than flows at once: the receiver has to read to make room.
-    let backlog = changesets(900_000);
-    for _ in 0..3 {
-        one.links.send(&[NodeId(2)], &backlog);
+    let mut one = installation.node(1);
+    // Room for one event, and nobody takes any: one large frame fills it, the next one waits for room.
+    let mut other = Node::start_with_events(installation.keys(2), any_port(), everybody(), 1);
+    one.dial(&[other.address()]);
+    other.connected().await;
+    one.connected().await;
+    let frames_in = |frames| {
+        other
+            .links
+            .stats()
+            .first()
+            .is_some_and(|link| link.frames_in == frames)
+    };
+    for _ in 0..BACKLOG {
+        one.links.send(&[NodeId(2)], &changesets(800_000));
     }
+    until("the backlog is stuck", || frames_in(2)).await;
     one.links.send(&[NodeId(2)], &digest(1));
+    until("the small frame has come", || frames_in(3)).await;
     let mut before = 0;
     while let (_, Frame::Changesets(_)) = other.frame().await {
         before += 1;
     }
-    assert!(before < 3, "the small frame came after the whole backlog");
-    for _ in before..3 {
+    assert!(before <= 2, "{before} large frames came before the small one");
+    for _ in before..BACKLOG {
         other.frame().await;
     }
 }
