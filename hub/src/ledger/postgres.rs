@@ -1,6 +1,6 @@
 //! The ledger in PostgreSQL: executes the same plans as [`super::memory`], each in one transaction.
 //!
-//! What a plan reads is fetched beforehand ([`snapshot`]), the planner of the core decides, and the plan is written
+//! What a plan reads is fetched beforehand (`snapshot`), the planner of the core decides, and the plan is written
 //! with arrays, not row by row. Statements are files in `sql/transaction_service_db/queries`.
 //!
 //! *Ingest* ([`PostgresLedger::ingest`]) may run in any number of processes. It locks the sites it touches, in the
