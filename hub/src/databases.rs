@@ -12,6 +12,15 @@ use crate::migrate::{Databases, MigrateError, Service};
 /// PostgreSQL: the database does not exist.
 const NO_SUCH_DATABASE: &str = "3D000";
 
+/// How PostgreSQL notices that a process has vanished inside a transaction, with its host or its line, and gives back
+/// the locks of that transaction: the settler's lease above all. Longer than a transaction may take.
+const VANISHED: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+];
+
 /// Services this process reads or writes.
 const USED: [Service; 3] = [Service::Transaction, Service::User, Service::Terminal];
 
@@ -62,7 +71,7 @@ impl Pools {
             PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(Duration::from_millis(config.database.acquire_timeout_ms))
-                .connect_lazy_with(databases.options(service))
+                .connect_lazy_with(databases.options(service).options(VANISHED))
         };
         let most = config.database.connections_max;
         // Projections need few.

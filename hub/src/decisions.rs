@@ -201,6 +201,9 @@ pub enum Refusal {
     /// A damaged fare version.
     #[error(transparent)]
     Fares(#[from] FareError),
+    /// A fare version that prices nothing.
+    #[error("fare version {0} has no fares: from its time on no gate would let anybody in")]
+    NoFares(u32),
     /// A version number that is not the next.
     #[error("fare version {version} is not the next: {next} is")]
     FareVersion {
@@ -519,6 +522,9 @@ impl<'a, R: Records> Draft<'a, R> {
 
     fn fares(&mut self, fares: &FareVersion) -> Result<Fact, Failure<R::Error>> {
         fares.check().map_err(Refusal::from)?;
+        if fares.fares().next().is_none() {
+            return Err(Refusal::NoFares(fares.version).into());
+        }
         let newest = match self.newest_fares {
             Some(version) => version,
             None => self.records.newest_fares().map_err(Failure::Store)?,

@@ -48,7 +48,7 @@ impl Writer {
             public_key,
             random,
             certificate,
-            previous: previous.map(|writer| (writer.site(), writer.head)),
+            previous: previous.and_then(Writer::as_previous),
         };
         Writer {
             head: Head::empty(open.site()),
@@ -61,6 +61,16 @@ impl Writer {
     #[must_use]
     pub const fn restored(open: SiteOpen, head: Head, last: Stamp) -> Writer {
         Writer { open, head, last }
+    }
+
+    /// What the next site names as the one before it. A term that committed nothing opened no site: the one before it
+    /// is then still the last, and whoever waits for its end must not be let off.
+    fn as_previous(&self) -> Option<(SiteId, Head)> {
+        if self.head == Head::empty(self.site()) {
+            self.open.previous
+        } else {
+            Some((self.site(), self.head))
+        }
     }
 
     /// The site.
@@ -131,5 +141,31 @@ impl Writer {
             bodies: std::mem::take(bodies),
             signature: signer.sign(&self.head.signed_message(site)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sync_protocol::ed25519::Ed25519Signer;
+    use sync_protocol::fact::Fact;
+
+    use super::*;
+
+    #[test]
+    fn a_term_that_wrote_nothing_is_passed_over_by_the_next() {
+        let signer = Ed25519Signer::from_secret(&[7; 32]);
+        let term = |random: u8, previous: Option<&Writer>| {
+            let key = signer.public_key();
+            Writer::new(SiteRole::Settled, key, [random; 16], Vec::new(), previous)
+        };
+        let mut first = term(1, None);
+        let covered = Vec::new();
+        let change = Change::new(&Content::Fact(Fact::SettledUpTo { covered }));
+        first.seal(1_000, vec![vec![change]], &signer).unwrap();
+        let second = term(2, Some(&first));
+        let third = term(3, Some(&second));
+        assert_eq!(second.open().previous, Some((first.site(), first.head())));
+        assert_eq!(third.open().previous, second.open().previous);
+        assert_eq!(term(4, Some(&term(5, None))).open().previous, None);
     }
 }

@@ -36,6 +36,8 @@ pub const REQUESTS_MAX: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The lease is renewed this often, several times before it runs out.
 const RENEW_EVERY: Duration = Duration::from_millis(1_500);
+/// How long a single changeset may take to settle, when more at once took too long.
+const ALONE_MAX: Duration = Duration::from_secs(600);
 /// A lease that another process holds is asked for again this often.
 const LEASE_EVERY: Duration = Duration::from_millis(500);
 
@@ -104,6 +106,26 @@ struct Due {
     arrivals: bool,
 }
 
+/// How fast it goes, as experience taught.
+struct Pace {
+    /// Failures in a row.
+    backoff: Backoff,
+    /// Most changesets of the next transaction.
+    changesets_max: usize,
+    /// Whether something was settled in this term.
+    settled: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            backoff: Backoff::default(),
+            changesets_max: usize::MAX,
+            settled: false,
+        }
+    }
+}
+
 /// The settler of one process.
 pub struct Settler {
     /// What it settles.
@@ -136,15 +158,19 @@ impl Settler {
     /// Holds the lease whenever it can, until told to stop; then gives it back.
     pub async fn run(self, mut stop: Stop) {
         let mut backoff = Backoff::default();
+        let mut pace = Pace::default();
         while !stop.is_told() {
             match self.acquire().await {
                 Ok(Some(lease)) => {
-                    backoff.worked();
                     info!("this process settles");
                     self.sites
                         .send_replace(Some([lease.decisions_site(), lease.settled_site()]));
                     metrics::gauge!(names::LEASE_HELD).set(1.0);
-                    let lost = self.hold(&lease, &mut stop).await;
+                    let lost = self.hold(&lease, &mut pace, &mut stop).await;
+                    // Each term opens sites of its own: what fails for ever must not open ten a second.
+                    if std::mem::take(&mut pace.settled) {
+                        backoff.worked();
+                    }
                     metrics::gauge!(names::LEASE_HELD).set(0.0);
                     self.sites.send_replace(None);
                     match lost {
@@ -185,7 +211,15 @@ impl Settler {
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, LedgerError>>) -> Result<T, Lost> {
-        match timeout(self.patience, work).await {
+        self.within(self.patience, work).await
+    }
+
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, LedgerError>>,
+    ) -> Result<T, Lost> {
+        match timeout(patience, work).await {
             Ok(done) => Ok(done?),
             Err(_) => {
                 metrics::counter!(names::DATABASE_ERRORS, "tried" => "settle").increment(1);
@@ -196,32 +230,25 @@ impl Settler {
 
     /// Settles until told to stop or until another process has the lease. What fails otherwise is tried again under
     /// the same lease: nobody else can have settled in between.
-    async fn hold(&self, lease: &Lease, stop: &mut Stop) -> Lost {
-        let mut backoff = Backoff::default();
+    async fn hold(&self, lease: &Lease, pace: &mut Pace, stop: &mut Stop) -> Lost {
         loop {
-            let lost = match self.hold_while_it_works(lease, stop, &mut backoff).await {
+            let lost = match self.hold_while_it_works(lease, stop, pace).await {
                 Ok(()) => return Lost::Stopped,
                 Err(Lost::Failed(error)) if !error.is_retryable() => return Lost::Failed(error),
                 Err(Lost::Stopped) => return Lost::Stopped,
                 Err(lost) => lost,
             };
-            let pause = backoff.failed();
-            if backoff.is_first() {
+            let pause = pace.backoff.failed();
+            if pace.backoff.is_first() {
                 warn!(%lost, "settling pauses; it is tried again");
             }
             wait(pause, stop).await;
         }
     }
 
-    async fn hold_while_it_works(
-        &self,
-        lease: &Lease,
-        stop: &mut Stop,
-        backoff: &mut Backoff,
-    ) -> Result<(), Lost> {
+    async fn hold_while_it_works(&self, lease: &Lease, stop: &mut Stop, pace: &mut Pace) -> Result<(), Lost> {
         self.in_time(self.ledger.renew(lease)).await?;
-        if backoff.worked() {
-            info!("settling goes on");
+        if pace.backoff.is_failing() {
             self.catch_up().await?;
         }
         let mut renewed = self.clock.instant();
@@ -242,7 +269,11 @@ impl Settler {
             }
             if due.arrivals && self.clock.instant() >= next_settle {
                 next_settle = self.clock.instant() + self.spacing;
-                due.arrivals = self.settle(lease).await?;
+                due.arrivals = self.settle(lease, pace).await?;
+                // Only now has all of it worked: what fails for ever must not be tried ten times a second.
+                if pace.backoff.worked() {
+                    info!("settling goes on");
+                }
             }
             if !due.requests {
                 self.wait_for_work(&mut due, next_settle, stop).await;
@@ -289,14 +320,32 @@ impl Settler {
         Ok(taken.outcomes.len() >= REQUESTS_MAX)
     }
 
-    /// Settles what waits; whether there may be more.
-    async fn settle(&self, lease: &Lease) -> Result<bool, Lost> {
+    /// Settles what waits; whether there may be more. What does not fit its time is tried in smaller parts, and a
+    /// single changeset, such as a fare version that prices every card again, may take as long as it needs.
+    async fn settle(&self, lease: &Lease, pace: &mut Pace) -> Result<bool, Lost> {
         let started = self.clock.instant();
         let now_ms = self.clock.wall_ms();
+        let changesets_max = self.changesets_max.min(pace.changesets_max).max(1);
+        let patience = if changesets_max == 1 {
+            ALONE_MAX
+        } else {
+            self.patience
+        };
         let settled = self
             .ledger
-            .settle(lease, self.changesets_max, now_ms, &self.authority.signer);
-        let settled = self.in_time(settled).await?;
+            .settle(lease, changesets_max, now_ms, &self.authority.signer);
+        let settled = match self.within(patience, settled).await {
+            Err(Lost::Slow) => {
+                pace.changesets_max = changesets_max / 2;
+                warn!(
+                    changesets_max,
+                    "settling takes too long; it is tried in smaller parts"
+                );
+                return Err(Lost::Slow);
+            }
+            settled => settled?,
+        };
+        pace.changesets_max = changesets_max.saturating_mul(2);
         if settled.changesets == 0 {
             return Ok(false);
         }
@@ -304,8 +353,9 @@ impl Settler {
         metrics::counter!(names::SETTLE_CHANGESETS).increment(settled.changesets as u64);
         metrics::counter!(names::SETTLE_FACTS).increment(settled.facts as u64);
         metrics::counter!(names::SETTLE_REFOLDS).increment(settled.refolds);
+        pace.settled = true;
         self.report(settled.runs, settled.have).await?;
-        Ok(settled.changesets >= self.changesets_max)
+        Ok(settled.changesets >= changesets_max)
     }
 
     /// Tells the engine what was committed. All runs are of one site, of which `held` says what is now held.

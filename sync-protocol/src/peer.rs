@@ -17,7 +17,7 @@
 //!    reaches it through its neighbours.
 //! 4. **Need.** One range per site at a time, asked of one peer, with a deadline; the next one starts from the new
 //!    durable head. Ranges are small and the sites take turns, so a fresh change never waits behind a backlog.
-//! 5. **Heartbeats** go to the hub and one gate, or from the hub to all; what was heard from its author itself and
+//! 5. **Heartbeats** go to the hub and one gate, or from the hub to all, and the last one to whoever links anew; what was heard from its author itself and
 //!    verified is relayed one step. An empty one keeps a link from looking dead.
 //!
 //! # The contract with the shell
@@ -56,7 +56,7 @@ pub use stats::PeerStats;
 use crate::have::{Have, Scope};
 use crate::id::{NodeId, Seq, SiteId};
 use crate::time::Stamp;
-use crate::wire::{Frame, Hello, WireError};
+use crate::wire::{Frame, Heartbeat, Hello, WireError};
 use early::EarlyRuns;
 use link::Link;
 use random::Random;
@@ -80,6 +80,8 @@ pub struct Peer {
     /// Bytes of all requests and ingests under way.
     in_flight_bytes: usize,
     early: EarlyRuns,
+    /// This node's own last heartbeat.
+    own_beat: Option<Heartbeat>,
     /// Time of the last verified heartbeat of each node.
     beats: BTreeMap<NodeId, Stamp>,
     stats: StatsTable,
@@ -103,6 +105,7 @@ impl Peer {
             sites: BTreeMap::new(),
             busy: BTreeSet::new(),
             in_flight_bytes: 0,
+            own_beat: None,
             beats: BTreeMap::new(),
             stats: StatsTable::default(),
             outputs: VecDeque::new(),
@@ -240,7 +243,14 @@ impl Peer {
         if again && self.now_ms - link.hello_sent_ms >= limits::HELLO_RETRY_MS / 2 {
             self.send_hello(peer);
         }
-        if !again && self.config.node > peer {
+        if again {
+            return;
+        }
+        // Or a gate that has just started would not know for seconds that the hub is there.
+        if let Some(beat) = self.own_beat.clone() {
+            self.send(peer, Frame::Heartbeats(vec![beat]));
+        }
+        if self.config.node > peer {
             self.send_digest(peer);
         }
     }

@@ -16,9 +16,9 @@ use crate::store::StoreError;
 pub enum StartError {
     /// The configuration cannot work.
     #[error("configuration: {0}")]
-    Config(#[from] ConfigError),
+    Config(ConfigError),
     /// Keys are missing or do not belong together.
-    #[error("{0}; `hub ca issue` makes a gate's keys")]
+    #[error(transparent)]
     Keys(#[from] IdentityError),
     /// Another node's keys.
     #[error(
@@ -47,7 +47,7 @@ pub enum StartError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The database cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The HTTP port cannot be had.
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub enum StartError {
     HttpAddress(#[source] io::Error),
     /// The UDP port cannot be had, or the keys do not serve.
     #[error("{0}; the address is sync.listen (EDGE_SYNC__LISTEN, --sync)")]
-    Links(#[from] LinkError),
+    Links(LinkError),
     /// No thread.
     #[error("the system gives no thread for the writer ({0}): raise the limit of processes of this user")]
     Thread(#[source] io::Error),
@@ -67,6 +67,18 @@ pub enum StartError {
     /// A bug.
     #[error("BUG: the metrics cannot be set up: {0}")]
     Metrics(String),
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> StartError {
+        StartError::Config(error)
+    }
+}
+
+impl From<LinkError> for StartError {
+    fn from(error: LinkError) -> StartError {
+        StartError::Links(error)
+    }
 }
 
 /// Why a gate did not stop in order. Every answered tap is durable nevertheless.

@@ -101,6 +101,42 @@ async fn what_is_deleted_is_retired() {
 }
 
 #[tokio::test]
+async fn a_code_passes_from_what_is_retired_or_rejected_to_another() {
+    let mut world = World::new("codes", OrphanPolicy::Release).await;
+    let gate = [("terminal_id", Value::Integer(1)), ("gate_code", text("A-1"))];
+    world.decide(row("gates", 52, 1, &gate)).await;
+    world.decide(row("terminals", 9, 1, &[("code", text("X"))])).await;
+    world.services.follow().await;
+    // A lower id claims each code; in the next step the same with ids that are above.
+    world.decide(row("gates", 51, 1, &gate)).await;
+    world.decide(row("terminals", 8, 1, &[("code", text("X"))])).await;
+    world.services.follow().await;
+    let terminals = "SELECT concat_ws(' ', id, code, is_active) FROM terminals WHERE id > 5 ORDER BY id";
+    assert_eq!(
+        texts(&world.services.terminals, terminals).await,
+        ["8 X t", "9 f"]
+    );
+    assert_eq!(
+        texts(&world.services.terminals, GATES).await,
+        ["51 A-1 offline", "52 removed"]
+    );
+    world
+        .decide(row("gates", 51, 2, &[("gate_code", text("A-2"))]))
+        .await;
+    world.decide(row("terminals", 8, 2, &[("code", text("Y"))])).await;
+    world.services.follow().await;
+    assert_eq!(
+        texts(&world.services.terminals, terminals).await,
+        ["8 Y t", "9 X t"]
+    );
+    assert_eq!(
+        texts(&world.services.terminals, GATES).await,
+        ["51 A-2 offline", "52 A-1 offline"]
+    );
+    world.end(Vec::new()).await;
+}
+
+#[tokio::test]
 async fn a_gate_is_online_while_it_is_heard() {
     let mut world = World::new("live", OrphanPolicy::Release).await;
     for (id, code, status) in [(11, "A-1", "online"), (12, "A-2", "online"), (13, "A-3", "error")] {

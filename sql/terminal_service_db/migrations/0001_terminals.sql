@@ -2,6 +2,7 @@
 -- transaction_service_db: terminals and gates of the merged shared tables, fares of the published versions, holds of
 -- the journeys. Departures:
 --  * Nothing is deleted by cascade; terminals and gates are retired (D-12): is_active = false, status = 'removed'.
+--  * A code is null once a retired terminal or gate has given it up to another (D-12).
 --  * Ids of terminals and gates are those of the network, not serials (D-14).
 --  * Indexes on a column that UNIQUE indexes already, and on a constant one, are left out or given columns that
 --    tell rows apart (D-12).
@@ -16,7 +17,7 @@ CREATE TYPE hold_status_enum AS ENUM ('held', 'charged', 'released');
 CREATE TABLE terminals (
     id         INTEGER PRIMARY KEY,
     name       VARCHAR(100) NOT NULL,
-    code       VARCHAR(10) NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED,
+    code       VARCHAR(10) UNIQUE DEFERRABLE INITIALLY DEFERRED,
     location   TEXT,
     latitude   DECIMAL(10,8),
     longitude  DECIMAL(11,8),
@@ -32,7 +33,7 @@ CREATE TABLE terminals (
 CREATE TABLE gates (
     id             BIGINT PRIMARY KEY,
     terminal_id    INTEGER NOT NULL REFERENCES terminals(id),
-    gate_code      VARCHAR(20) NOT NULL,
+    gate_code      VARCHAR(20),
     gate_type      gate_type_enum NOT NULL,
     status         gate_status_enum NOT NULL DEFAULT 'offline',
     stated_status  gate_status_enum NOT NULL DEFAULT 'online',

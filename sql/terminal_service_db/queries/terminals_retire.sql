@@ -1,3 +1,7 @@
--- What the shared table does not hold any more is retired, never deleted (D-12).
-UPDATE terminals SET is_active = false, updated_at = TIMESTAMPTZ 'epoch' + $2::bigint * INTERVAL '1 millisecond'
-WHERE is_active AND id <> ALL($1::integer[])
+-- What the shared table does not hold any more is retired, never deleted (D-12). It gives up its code to a terminal
+-- that has it now: ids $1 and codes $3 are those of the shared table.
+UPDATE terminals SET
+    is_active = false,
+    code = CASE WHEN code = ANY($3::text[]) THEN NULL ELSE code END,
+    updated_at = TIMESTAMPTZ 'epoch' + $2::bigint * INTERVAL '1 millisecond'
+WHERE id <> ALL($1::integer[]) AND (is_active OR code = ANY($3::text[]))

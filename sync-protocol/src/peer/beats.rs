@@ -6,8 +6,9 @@ use crate::id::NodeId;
 use crate::wire::{Frame, Heartbeat};
 
 impl Peer {
-    /// A gate tells the hub and one gate, the hub tells all gates.
+    /// A gate tells the hub and one gate, the hub tells all gates; who introduces itself later is told then.
     pub(super) fn on_own_beat(&mut self, beat: Heartbeat) {
+        self.own_beat = Some(beat.clone());
         let to = if self.config.terminal.is_none() {
             let open = self.links.iter().filter(|(_, link)| link.is_open());
             open.map(|(peer, _)| *peer).collect()

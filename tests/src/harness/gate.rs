@@ -175,7 +175,7 @@ impl Gate {
     /// # Errors
     /// The program is not built.
     pub fn command(&self) -> anyhow::Result<Command> {
-        let mut command = Command::new(program::path("edge-node")?);
+        let mut command = program::command("edge-node")?;
         command.arg("run").arg("--config").arg(self.config_file());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)

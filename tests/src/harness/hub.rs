@@ -48,7 +48,7 @@ impl Hub {
             redis_url: redis_url.to_owned(),
             process: None,
         };
-        let mut command = Command::new(program::path("hub")?);
+        let mut command = program::command("hub")?;
         command.args(["ca", "init", "--dir"]).arg(hub.folder.join("ca"));
         command.arg("--hub-keys").arg(hub.folder.join("keys"));
         process::run(&mut command)?;
@@ -93,7 +93,7 @@ impl Hub {
     /// # Errors
     /// The command failed.
     pub fn issue_keys(&self, gate: u32, terminal: &str, out: &Path) -> anyhow::Result<()> {
-        let mut command = Command::new(program::path("hub")?);
+        let mut command = program::command("hub")?;
         command.args(["ca", "issue", "--dir"]).arg(self.folder.join("ca"));
         command
             .args(["--gate", &gate.to_string(), "--terminal", terminal, "--out"])
@@ -128,7 +128,7 @@ impl Hub {
     /// # Errors
     /// The program is not built.
     pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
-        let mut command = Command::new(program::path("hub")?);
+        let mut command = program::command("hub")?;
         command.args(arguments).arg("--config").arg(self.config_file());
         Ok(command)
     }

@@ -156,7 +156,7 @@ fn a_hub_that_cannot_start_says_what_is_wrong() {
         let second = network.folder().join("second.toml");
         let run = |text: &str| -> anyhow::Result<Command> {
             std::fs::write(&second, text)?;
-            let mut command = Command::new(program::path("hub")?);
+            let mut command = program::command("hub")?;
             command.arg("run").arg("--config").arg(&second);
             Ok(command)
         };
@@ -191,7 +191,7 @@ fn a_database_of_a_later_program_is_left_alone() {
     let prefix = new_prefix();
     let database = Database::new(&url, &prefix).unwrap();
     let hub = |arguments: &[&str]| {
-        let mut command = Command::new(program::path("hub").unwrap());
+        let mut command = program::command("hub").unwrap();
         command
             .args(arguments)
             .args(["--database-url", &url, "--database-prefix", &prefix]);

@@ -26,7 +26,11 @@ async fn terminals(
 ) -> Result<Vec<i32>, ProjectError> {
     let all = &judged.terminals;
     let ids: Vec<i32> = all.iter().map(|terminal| terminal.id).collect();
-    let retired = sqlx::query(sql::TERMINALS_RETIRE).bind(&ids).bind(at_ms);
+    let codes: Vec<&str> = all.iter().map(|terminal| terminal.code.as_str()).collect();
+    let retired = sqlx::query(sql::TERMINALS_RETIRE)
+        .bind(&ids)
+        .bind(at_ms)
+        .bind(&codes);
     retired.execute(&mut *connection).await.map_err(failed)?;
     let rows = sqlx::query(sql::TERMINALS_PROJECT)
         .bind(&ids)
@@ -35,11 +39,7 @@ async fn terminals(
                 .map(|terminal| terminal.name.as_str())
                 .collect::<Vec<_>>(),
         )
-        .bind(
-            all.iter()
-                .map(|terminal| terminal.code.as_str())
-                .collect::<Vec<_>>(),
-        )
+        .bind(&codes)
         .bind(
             all.iter()
                 .map(|terminal| terminal.location.as_deref())
@@ -56,12 +56,18 @@ async fn terminals(
 async fn gates(connection: &mut PgConnection, judged: &Judged, at_ms: i64) -> Result<(), ProjectError> {
     let all = &judged.gates;
     let ids: Vec<i64> = all.iter().map(|gate| gate.id).collect();
-    let retired = sqlx::query(sql::GATES_RETIRE).bind(&ids).bind(at_ms);
+    let terminals: Vec<i32> = all.iter().map(|gate| gate.terminal_id).collect();
+    let codes: Vec<&str> = all.iter().map(|gate| gate.code.as_str()).collect();
+    let retired = sqlx::query(sql::GATES_RETIRE)
+        .bind(&ids)
+        .bind(at_ms)
+        .bind(&terminals)
+        .bind(&codes);
     retired.execute(&mut *connection).await.map_err(failed)?;
     let written = sqlx::query(sql::GATES_PROJECT)
         .bind(&ids)
-        .bind(all.iter().map(|gate| gate.terminal_id).collect::<Vec<_>>())
-        .bind(all.iter().map(|gate| gate.code.as_str()).collect::<Vec<_>>())
+        .bind(&terminals)
+        .bind(&codes)
         .bind(all.iter().map(|gate| gate.gate_type.as_str()).collect::<Vec<_>>())
         .bind(all.iter().map(|gate| gate.status.as_str()).collect::<Vec<_>>())
         .bind(all.iter().map(|gate| gate.mode.as_str()).collect::<Vec<_>>())

@@ -21,7 +21,7 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 /// A connection on which nothing came for this long is closed, so that idle or stalled clients do not use up
 /// [`CONNECTIONS_MAX`].
-const IDLE_MAX: Duration = Duration::from_secs(90);
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Why a port cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,13 @@ struct Client {
     _place: OwnedSemaphorePermit,
 }
 
+impl Client {
+    /// Only an answer prolongs a connection: one whose request comes a byte at a time is not kept.
+    fn answered(&mut self) {
+        self.idle.as_mut().reset(Instant::now() + IDLE_MAX);
+    }
+}
+
 impl AsyncRead for Client {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -154,10 +161,7 @@ impl AsyncRead for Client {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
-            Poll::Ready(read) => {
-                self.idle.as_mut().reset(Instant::now() + IDLE_MAX);
-                Poll::Ready(read)
-            }
+            Poll::Ready(read) => Poll::Ready(read),
             Poll::Pending => match self.idle.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
                 Poll::Pending => Poll::Pending,
@@ -168,6 +172,7 @@ impl AsyncRead for Client {
 
 impl AsyncWrite for Client {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.answered();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -184,6 +189,7 @@ impl AsyncWrite for Client {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.answered();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Shared;
 use super::establish::{count_failed_handshake, establish};
-use super::limits::{ADDRESSES_MAX, ATTEMPTS_PER_ADDRESS_MAX, HANDSHAKES_MAX};
+use super::limits::{ADDRESSES_MAX, ATTEMPTS_PER_ADDRESS_MAX, HANDSHAKES_MAX, HANDSHAKES_PER_ADDRESS_MAX};
 
 /// Accepts connections until the node stops.
 pub(super) async fn accept_all(shared: Arc<Shared>) {
     let mut attempts = Attempts::default();
-    let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let places = Places::default();
     let mut stopping = shared.stopping.subscribe();
     loop {
         let incoming = tokio::select! {
@@ -32,16 +31,16 @@ pub(super) async fn accept_all(shared: Arc<Shared>) {
 }
 
 /// Lets one in to prove who it is, once its address is proved: then no forged address counts against anybody.
-fn admit(shared: &Arc<Shared>, attempts: &mut Attempts, places: &Arc<Semaphore>, incoming: Incoming) {
+fn admit(shared: &Arc<Shared>, attempts: &mut Attempts, places: &Places, incoming: Incoming) {
     if !incoming.remote_address_validated() {
         // Cannot fail: an address that is not validated may be asked to come again.
         let _ = incoming.retry();
         return;
     }
-    let place = Arc::clone(places).try_acquire_owned();
-    let is_welcome = attempts.count(incoming.remote_address().ip(), Instant::now());
-    match place {
-        Ok(place) if is_welcome => {
+    let address = incoming.remote_address().ip();
+    let is_welcome = attempts.count(address, Instant::now());
+    match places.take(address) {
+        Some(place) if is_welcome => {
             shared
                 .runtime
                 .spawn(shake_hands(Arc::clone(shared), incoming, place));
@@ -53,7 +52,7 @@ fn admit(shared: &Arc<Shared>, attempts: &mut Attempts, places: &Arc<Semaphore>,
     }
 }
 
-async fn shake_hands(shared: Arc<Shared>, incoming: Incoming, _place: OwnedSemaphorePermit) {
+async fn shake_hands(shared: Arc<Shared>, incoming: Incoming, _place: Place) {
     let address = incoming.remote_address();
     let connection = match incoming.await {
         Ok(connection) => connection,
@@ -65,6 +64,45 @@ async fn shake_hands(shared: Arc<Shared>, incoming: Incoming, _place: OwnedSemap
     };
     if let Err(reason) = establish(&shared, connection, false).await {
         tracing::debug!(%address, %reason, "no link");
+    }
+}
+
+/// Who is proving who it is, by address.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+
+/// One place, given back when dropped.
+struct Place {
+    places: Places,
+    address: IpAddr,
+}
+
+impl Places {
+    /// A place, unless all are taken or the address has its share.
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = taken.get(&address).copied().unwrap_or(0);
+        if of_address >= HANDSHAKES_PER_ADDRESS_MAX || taken.values().sum::<usize>() >= HANDSHAKES_MAX {
+            return None;
+        }
+        taken.insert(address, of_address + 1);
+        drop(taken);
+        Some(Place {
+            places: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -97,6 +135,19 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+
+    #[test]
+    fn one_address_never_takes_the_places_of_all() {
+        let [one, other] = [1, 2].map(|last| IpAddr::from(Ipv4Addr::new(10, 0, 0, last)));
+        let places = Places::default();
+        let mut held: Vec<Place> = (0..HANDSHAKES_MAX).filter_map(|_| places.take(one)).collect();
+        assert_eq!(held.len(), HANDSHAKES_PER_ADDRESS_MAX);
+        assert!(places.take(other).is_some());
+        held.pop();
+        assert!(places.take(one).is_some());
+        held.clear();
+        assert!(places.0.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn attempts_of_one_address_are_limited_per_second() {

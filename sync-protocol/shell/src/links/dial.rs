@@ -16,11 +16,11 @@ use crate::identity::COMMON_NAME;
 /// Dials a target whenever no link to the node there stands. Ends by being aborted.
 pub(super) async fn keep_dialling(shared: Arc<Shared>, target: String) {
     let mut backoff = Backoff::new(shared.seed, &target);
-    let mut last_reason = String::new();
+    let mut last_kind = String::new();
     loop {
         match dial(&shared, &target).await {
             Ok(node) => {
-                last_reason.clear();
+                last_kind.clear();
                 let since = Instant::now();
                 shared.registry.wait_unlinked(node).await;
                 if since.elapsed() >= BACKOFF_MAX {
@@ -32,11 +32,12 @@ pub(super) async fn keep_dialling(shared: Arc<Shared>, target: String) {
                 tokio::time::sleep(OWN_ADDRESS_PAUSE).await;
             }
             Err(reason) => {
-                // Once per reason, or a node that is down for a week would fill the log.
+                // Once per reason, or a node that is down for a week would fill the log. Some reasons hold the time.
                 let reason = reason.to_string();
-                if reason != last_reason {
+                let kind = reason.replace(|sign: char| sign.is_ascii_digit(), "");
+                if kind != last_kind {
                     tracing::warn!(target, reason, "no link; trying again and again");
-                    last_reason = reason;
+                    last_kind = kind;
                 }
             }
         }

@@ -28,6 +28,8 @@ pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 pub const LINKS_MAX: usize = 16_384;
 /// Most strangers at a time that are proving who they are.
 pub const HANDSHAKES_MAX: usize = 256;
+/// Of those, most from one address: a terminal behind one address comes in turns, and nobody takes all places.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 16;
 /// Most attempts of one address per second.
 pub const ATTEMPTS_PER_ADDRESS_MAX: u32 = 128;
 /// Most addresses whose attempts are counted in one second; others wait for the next.

@@ -1,6 +1,7 @@
 //! QUIC and TLS as links use them: mutual TLS 1.3 by the installation's authority, nothing else.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::crypto::{CryptoError, HmacKey};
@@ -11,7 +12,9 @@ use quinn::{
 use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::UnixTime;
 use rustls::server::WebPkiClientVerifier;
+use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 
 use super::LinkError;
@@ -33,7 +36,7 @@ pub(super) fn server(keys: &NodeKeys) -> Result<ServerConfig, LinkError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(keys)?, Arc::clone(&provider))
         .build()
         .map_err(refused)?;
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+    let mut tls = rustls::ServerConfig::builder_with_details(provider, Arc::new(SystemTimeOrNone))
         .with_protocol_versions(&[&TLS13])
         .map_err(refused)?
         .with_client_cert_verifier(verifier)
@@ -52,7 +55,7 @@ pub(super) fn server(keys: &NodeKeys) -> Result<ServerConfig, LinkError> {
 }
 
 pub(super) fn client(keys: &NodeKeys) -> Result<ClientConfig, LinkError> {
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+    let mut tls = rustls::ClientConfig::builder_with_details(provider(), Arc::new(SystemTimeOrNone))
         .with_protocol_versions(&[&TLS13])
         .map_err(refused)?
         .with_root_certificates(roots(keys)?)
@@ -93,6 +96,22 @@ fn transport() -> TransportConfig {
         .initial_rtt(INITIAL_RTT)
         .ack_frequency_config(Some(acks));
     config
+}
+
+/// The system's time for the validity of certificates; none before 1970, when a dead clock shows it in local time.
+/// Then no link stands, and the node goes on alone; rustls's own provider would panic.
+#[derive(Debug)]
+struct SystemTimeOrNone;
+
+impl TimeProvider for SystemTimeOrNone {
+    fn current_time(&self) -> Option<UnixTime> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "TLS asks for the time in the middle of a handshake; nothing else depends on it"
+        )]
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since_1970.ok().map(UnixTime::since_unix_epoch)
+    }
 }
 
 /// Passed explicitly everywhere: nothing is installed for the process.
