@@ -5,10 +5,12 @@ use tests::harness::network::{Databases, LEVEL_LIMIT, Network, case};
 use tests::harness::wait::wait_until;
 
 use crate::load::{self, Load};
+use crate::payments::Payments;
 
 #[test]
 fn the_hub_killed_in_the_rush_loses_nothing_and_books_nothing_twice() {
     case("hub-killed", Databases::Shared, |network| {
+        let payments = Payments::start(network)?;
         let load = Load::start(network)?;
         for _ in 0..3 {
             load.more(100)?;
@@ -18,6 +20,7 @@ fn the_hub_killed_in_the_rush_loses_nothing_and_books_nothing_twice() {
             takes_more(network)?;
         }
         let answers = load.finish()?;
+        payments.finish(network)?;
         assert_eq!(answers.unanswered, 0, "no gate waits for the hub");
         load::check(network, &answers).map(drop)
     });
@@ -26,6 +29,7 @@ fn the_hub_killed_in_the_rush_loses_nothing_and_books_nothing_twice() {
 #[test]
 fn postgresql_killed_in_the_rush_loses_nothing_and_books_nothing_twice() {
     case("postgres-killed", Databases::Own, |network| {
+        let payments = Payments::start(network)?;
         let load = Load::start(network)?;
         for _ in 0..3 {
             load.more(100)?;
@@ -36,6 +40,7 @@ fn postgresql_killed_in_the_rush_loses_nothing_and_books_nothing_twice() {
             takes_more(network)?;
         }
         let answers = load.finish()?;
+        payments.finish(network)?;
         assert_eq!(answers.unanswered, 0, "no gate waits for the hub's database");
         load::check(network, &answers)?;
         assert!(

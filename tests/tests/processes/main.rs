@@ -8,6 +8,7 @@ mod hub_killed;
 mod journey;
 mod load;
 mod partitions;
+mod payments;
 mod redis_lost;
 mod refusals;
 mod services;
