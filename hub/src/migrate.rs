@@ -323,8 +323,17 @@ pub async fn check(pool: &PgPool, service: Service) -> Result<(), MigrateError> 
     }
 }
 
+/// sqlx takes a URL of anything.
 fn parse(variable: &'static str, url: &str) -> Result<PgConnectOptions, MigrateError> {
-    PgConnectOptions::from_str(url).map_err(|source| MigrateError::Url { variable, source })
+    let is_postgres = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme));
+    let options = if is_postgres {
+        PgConnectOptions::from_str(url)
+    } else {
+        Err(sqlx::Error::Configuration("another scheme".into()))
+    };
+    options.map_err(|source| MigrateError::Url { variable, source })
 }
 
 /// Names a database for a person, without the password.

@@ -20,8 +20,6 @@ use crate::random::history;
 
 /// Most looks at what the victim does.
 const LOOKS_MAX: usize = 100_000;
-/// What the victims' connections call themselves.
-const VICTIM: &str = "victim";
 
 const INGEST_TABLES: [&str; 11] = [
     "sites",
@@ -54,6 +52,10 @@ const SETTLE_TABLES: [&str; 15] = [
     "outbox",
 ];
 
+/// The victim's connections are named after the table: one that was killed before may still be about to go.
+const KILL_WAITING: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE application_name = $1 AND wait_event_type = 'Lock'";
+
 /// Carries out a call while another connection holds `table`, and kills the call's connection where it waits.
 async fn killed_at<T>(
     bystander: &PgPool,
@@ -65,23 +67,28 @@ async fn killed_at<T>(
     let lock = AssertSqlSafe(format!("LOCK TABLE {table} IN EXCLUSIVE MODE"));
     sqlx::raw_sql(lock).execute(&mut *hold).await.unwrap();
     let mut call = pin!(call);
+    let mut killed = 0;
     for _ in 0..LOOKS_MAX {
-        let look = count(
-            bystander,
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-             WHERE application_name = 'victim' AND wait_event_type = 'Lock'",
-        );
-        let killed = tokio::select! {
+        let look = sqlx::query_scalar::<_, i64>(KILL_WAITING).bind(table);
+        let look = look.fetch_one(bystander);
+        // The victim may be gone before the answer to the look is here.
+        let result = tokio::select! {
             biased;
-            _ = &mut call => panic!("the call does not write to {table}"),
-            killed = look => killed,
+            result = &mut call => result,
+            found = look => {
+                killed += found.unwrap();
+                if killed == 0 {
+                    continue;
+                }
+                call.await
+            }
         };
-        if killed > 0 {
-            let Err(error) = call.await else {
-                panic!("a call was done after its connection had died");
-            };
-            hold.rollback().await.unwrap();
-            return error;
+        hold.rollback().await.unwrap();
+        match result {
+            Err(error) => return error,
+            Ok(_) => {
+                return LedgerError::Raced;
+            }
         }
     }
     panic!("the call never came to {table}");
@@ -114,21 +121,20 @@ fn sites() -> Vec<Site> {
     let row = Change::new(&Content::Row(row));
     let wrong = Change::new(&Content::Fact(Fact::SettledUpTo { covered: Vec::new() }));
     sites[0].write(0, vec![row, wrong]);
+    // Whatever else is open, this hold is new at the end.
+    sites[0].state(vec![(minutes(9_000), entry(card(9), "A", 1))]);
     sites
 }
 
 fn runs(sites: &[Site]) -> Vec<Run> {
-    let mut runs: Vec<Run> = sites.iter().map(Site::log).collect();
-    let mut damaged = runs[0].clone();
+    let mut damaged = sites[0].log();
     damaged.signature = Signature([0; 64]);
-    runs.push(damaged);
-    runs
+    // First: once the true one is taken, a damaged copy is only a duplicate.
+    [damaged].into_iter().chain(sites.iter().map(Site::log)).collect()
 }
 
-async fn victim(database: &Database) -> PostgresLedger {
-    PostgresLedger::connect(database.pool(VICTIM).await)
-        .await
-        .unwrap()
+async fn victim(database: &Database, table: &str) -> PostgresLedger {
+    PostgresLedger::connect(database.pool(table).await).await.unwrap()
 }
 
 #[tokio::test]
@@ -139,7 +145,7 @@ async fn an_ingest_that_dies_anywhere_leaves_nothing_and_is_done_again() {
     for table in INGEST_TABLES {
         database.clear(&bystander).await;
         let mut pair = Pair::new(database.ledger().await).await;
-        let victim = victim(&database).await;
+        let victim = victim(&database, table).await;
         let runs = runs(&sites);
         let error = killed_at(&bystander, table, victim.ingest(&runs, &Roster)).await;
         assert!(error.is_retryable(), "at {table}: {error}");
@@ -181,7 +187,7 @@ async fn a_settling_that_dies_anywhere_leaves_nothing_and_is_done_again() {
         pair.ingest(&early).await;
         pair.settle_all().await;
         pair.ingest(&runs(&sites)).await;
-        let victim = victim(&database).await;
+        let victim = victim(&database, table).await;
         let settling = victim.settle(&pair.lease, 1_000, NOW_MS, &HUB_KEY);
         let error = killed_at(&bystander, table, settling).await;
         assert!(error.is_retryable(), "at {table}: {error}");
@@ -222,7 +228,7 @@ async fn requests_whose_taking_dies_anywhere_are_taken_once() {
             requested_by: "the test".into(),
         };
         let id = pair.postgres.submit(&request).await.unwrap().id;
-        let victim = victim(&database).await;
+        let victim = victim(&database, table).await;
         let taking = victim.take_requests(&pair.lease, 10, NOW_MS, &HUB_KEY, &Roster);
         let error = killed_at(&bystander, table, taking).await;
         assert!(error.is_retryable(), "at {table}: {error}");
