@@ -168,7 +168,8 @@ struct CardRows {
     /// The top-ups with each reference.
     references: BTreeMap<String, BTreeSet<FactId>>,
     announced: BTreeSet<(FactId, Transition)>,
-    issued: Option<FactId>,
+    /// The earliest fact that issued it, in the order of the fold: the same whatever came first.
+    issued: Option<OrderKey>,
     status_version: u64,
 }
 

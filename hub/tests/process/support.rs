@@ -119,10 +119,11 @@ impl Installation {
 
     /// Does something to a database behind the hub's back.
     pub(crate) fn sql(&self, database: &str, sql: &str) {
-        let (base, _) = self
-            .server_url
-            .rsplit_once('/')
-            .expect("the URL names a database");
+        let named = self.server_url.rsplit_once('/');
+        let base = match named {
+            Some((base, _)) if !base.ends_with('/') => base,
+            _ => self.server_url.as_str(),
+        };
         let url = format!("{base}/{}{database}", self.prefix);
         let ended = Ended::of(
             Command::new("psql")

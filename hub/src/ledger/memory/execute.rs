@@ -85,7 +85,7 @@ impl MemoryLedger {
         rows.facts.insert(row.key, (row.fact.clone(), row.hash));
         match &row.fact {
             Fact::CardIssued { .. } => {
-                rows.issued.get_or_insert(row.key.id);
+                rows.issued = Some(rows.issued.map_or(row.key, |known| known.min(row.key)));
             }
             Fact::CardStatus { version, .. } => rows.status_version = rows.status_version.max(*version),
             Fact::TopUp {

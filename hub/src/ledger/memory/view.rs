@@ -89,7 +89,8 @@ impl Records for MemoryLedger {
     }
 
     fn issued(&self, card: CardId) -> Result<Option<FactId>, Infallible> {
-        Ok(self.cards.get(&card).and_then(|rows| rows.issued))
+        let issued = self.cards.get(&card).and_then(|rows| rows.issued);
+        Ok(issued.map(|key| key.id))
     }
 
     fn knows_card(&self, card: CardId) -> Result<bool, Infallible> {
