@@ -10,13 +10,7 @@ use anyhow::Context as _;
 /// # Errors
 /// It was not built.
 pub fn path(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot tell where this program is")?;
-    let folder = own.parent().context("this program is in no folder")?;
-    let folder = if folder.ends_with("deps") {
-        folder.parent().unwrap_or(folder)
-    } else {
-        folder
-    };
+    let folder = profile_folder()?;
     let program = folder.join(name);
     anyhow::ensure!(
         program.is_file(),
@@ -51,11 +45,21 @@ pub fn command(name: &str) -> anyhow::Result<Command> {
 /// # Errors
 /// This program is in no such folder.
 pub fn target_folder() -> anyhow::Result<PathBuf> {
+    let profile = profile_folder()?;
+    let folder = profile
+        .parent()
+        .context("this program is in no folder of cargo's")?;
+    Ok(folder.to_path_buf())
+}
+
+/// The folder of this build's programs, such as `target/debug`; tests are in `deps` below it.
+fn profile_folder() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
-    let marked = own
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    let folder = marked.with_context(|| format!("{} is in no folder of cargo's", own.display()))?;
+    let folder = own.parent().context("this program is in no folder")?;
+    let folder = match folder.parent() {
+        Some(profile) if folder.ends_with("deps") => profile,
+        _ => folder,
+    };
     Ok(folder.to_path_buf())
 }
 
