@@ -77,6 +77,8 @@ struct Inner {
     forth: Weather,
     back: Weather,
     random: Random,
+    /// Datagrams the weather has lost.
+    lost: u64,
 }
 
 impl Proxy {
@@ -112,6 +114,7 @@ impl Proxy {
             forth: Weather::default(),
             back: Weather::default(),
             random,
+            lost: 0,
         };
         let state = Arc::new(State {
             inner: Mutex::new(inner),
@@ -151,6 +154,12 @@ impl Link {
         }
     }
 
+    /// How many datagrams the weather has lost so far.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.state.inner.lock().map_or(0, |inner| inner.lost)
+    }
+
     /// Changes the weather of both ways.
     pub fn set_both(&self, weather: Weather) {
         self.set(Way::Forth, weather);
@@ -167,6 +176,7 @@ impl State {
             Way::Back => inner.back,
         };
         if weather.cut || inner.random.permille(weather.lost_permille) {
+            inner.lost += 1;
             return None;
         }
         let late = inner.random.permille(weather.late_permille);
@@ -244,6 +254,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+    use crate::harness::wait::wait_for;
 
     struct Ends {
         _proxy: Proxy,
@@ -295,6 +306,10 @@ mod tests {
         ends.node.send_to(b"lost", from).unwrap();
         ends.dialler.send(b"second").unwrap();
         assert_eq!(received(&ends.node).0, "second");
+        wait_for("the cut way has lost it", Duration::from_secs(10), || {
+            Ok((ends.link.lost() == 1).then_some(()))
+        })
+        .unwrap();
         ends.link.set_both(Weather::default());
         ends.node.send_to(b"back again", from).unwrap();
         assert_eq!(received(&ends.dialler).0, "back again");
