@@ -28,6 +28,22 @@ pub struct Check {
     pub passed: bool,
     /// What was seen: counts when it held, cards, gates and times when it did not.
     pub detail: String,
+    /// What was measured, with its unit, where a number is held against a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The limit, in the same unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<String>,
+}
+
+impl Check {
+    /// Puts what was measured beside its limit: the report shows both.
+    #[must_use]
+    pub fn measured(mut self, value: impl Into<String>, threshold: impl Into<String>) -> Check {
+        self.value = Some(value.into());
+        self.threshold = Some(threshold.into());
+        self
+    }
 }
 
 /// What broke a promise.
@@ -54,6 +70,8 @@ impl Violations {
                 name,
                 passed: true,
                 detail,
+                value: None,
+                threshold: None,
             };
         }
         let more = self.count - self.shown.len() as u64;
@@ -66,6 +84,8 @@ impl Violations {
             name,
             passed: false,
             detail: format!("{}{more}", self.shown.join("; ")),
+            value: None,
+            threshold: None,
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::node::hub::HubNode;
 use crate::oracle::{Answered, Oracle};
 use crate::random::Stream;
 use crate::scenario::Scenario;
+use crate::series::Series;
 use crate::topology::Topology;
 use crate::trace::Trace;
 use crate::traffic::{Decision, Traffic};
@@ -90,6 +91,7 @@ pub struct World {
     pub(crate) steps: Steps,
     pub(crate) touched: Vec<Touched>,
     pub(crate) trace: Trace,
+    pub(crate) series: Series,
     topology: Topology,
     schedule: crate::schedule::Schedule<Event>,
     network: Network,
@@ -142,6 +144,7 @@ impl World {
             .deciding_gates()
             .map(|(gate, _)| (gate.id.node(), gate.terminal));
         let network = Network::new(ends, Stream::new(seed, "network"));
+        let scenario_length_ms = scenario.duration_s * SECOND_MS;
         let mut world = World {
             touched: vec![Touched::default(); scenario.faults.len()],
             lost_before: vec![0; scenario.faults.len()],
@@ -151,6 +154,7 @@ impl World {
             oracle: Oracle::default(),
             steps: Steps::default(),
             trace: Trace::default(),
+            series: Series::new(WARM_UP_MS + scenario_length_ms),
             topology,
             schedule: crate::schedule::Schedule::default(),
             network,
@@ -271,6 +275,9 @@ impl World {
 
     fn happen(&mut self, event: Event) -> anyhow::Result<()> {
         let now_ms = self.schedule.now_ms();
+        if self.series.is_due(now_ms) {
+            self.series.sample(now_ms, |site| self.hub.head(site).seq);
+        }
         self.trace.note(now_ms, &event);
         match event {
             Event::Frame {
@@ -329,13 +336,15 @@ impl World {
         let age_ms = gate.age_ms(now_ms);
         let committed = gate.tap(now_ms, card, direction)?;
         self.oracle.note(&committed.run);
-        self.oracle.answered.push(Answered {
+        let answered = Answered {
             gate: node,
             at_ms: now_ms,
             age_ms,
             decision: committed.decided.decision,
             changeset: (committed.run.site, committed.run.last()),
-        });
+        };
+        self.series.tapped(gate.terminal(), &answered);
+        self.oracle.answered.push(answered);
         let have = gate.site_have(committed.run.site);
         let accepted = committed.decided.decision.tap.accepted;
         self.tell(

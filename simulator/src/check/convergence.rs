@@ -19,11 +19,13 @@ pub fn check(world: &World, rested_after_ms: Option<i64>) -> Check {
     if rested_after_ms.is_none() {
         violations.note(format!("not level {allowed_s} s after the last tap and fault"));
     }
-    let took_ms = longest_ms(world, rested_after_ms).unwrap_or(0);
-    violations.into_check(
+    let took_ms = longest_ms(world, rested_after_ms);
+    let took = took_ms.map_or("not in time".to_owned(), |took_ms| format!("{took_ms} ms"));
+    let check = violations.into_check(
         "converges in time",
-        format!("level within {took_ms} ms; {allowed_s} s are allowed"),
-    )
+        format!("level within {took}; {allowed_s} s are allowed"),
+    );
+    check.measured(took, format!("at most {allowed_s} s"))
 }
 
 /// The longest it took to become level, after a fault or after the last tap; `None` when it never came to that.
