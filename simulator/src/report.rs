@@ -224,6 +224,7 @@ fn in_words(fault: &Fault) -> String {
         FaultKind::Lossy {
             loss_per_mille,
             duplicate_per_mille,
+            ..
         } => {
             format!(
                 "{} in 1000 frames lost, {} repeated",
@@ -231,6 +232,7 @@ fn in_words(fault: &Fault) -> String {
                 duplicate_per_mille.get()
             )
         }
+        other => format!("{other:?}"),
     };
     format!("{what} from second {} for {} seconds", fault.at_s, fault.for_s)
 }

@@ -203,7 +203,7 @@ mod tests {
 
     fn drawn(seed: u64) -> Traffic {
         let scenario = Scenario::find("terminal-c-island").unwrap();
-        Traffic::draw(&scenario, &Topology::named(scenario.network), seed)
+        Traffic::draw(&scenario, &scenario.topology(), seed)
     }
 
     #[test]

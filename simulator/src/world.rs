@@ -92,7 +92,7 @@ pub struct World {
     pub(crate) touched: Vec<Touched>,
     pub(crate) trace: Trace,
     pub(crate) series: Series,
-    topology: Topology,
+    topology: Arc<Topology>,
     schedule: crate::schedule::Schedule<Event>,
     network: Network,
     authority: Rc<Authority>,
@@ -117,7 +117,14 @@ impl World {
     /// # Errors
     /// The scenario does not fit its network, or a store cannot be made.
     pub fn build(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<World> {
-        let topology = Topology::named(scenario.network);
+        let topology = scenario.topology();
+        if let Some(fault) = scenario
+            .faults
+            .iter()
+            .find(|fault| !faults::is_carried_out(&fault.kind))
+        {
+            anyhow::bail!("this fault is not carried out yet: {:?}", fault.kind);
+        }
         let links_cut = scenario
             .faults
             .iter()
@@ -128,7 +135,7 @@ impl World {
         let mut authority = Authority::new(&mut Stream::new(seed, "authority"));
         let wall_ms = MIDNIGHT_MS + scenario.starts_at.minutes() * MINUTE_MS - WARM_UP_MS;
         let hub = HubNode::new(&mut authority, seed, wall_ms);
-        let policy = sync_protocol::decide::Policy::recommended(topology.highest_fare());
+        let policy = scenario.policy.for_highest_fare(topology.highest_fare());
         let mut gates = BTreeMap::new();
         for (gate, site) in topology.deciding_gates() {
             let path = folder.join(format!("{}.db", site.code));
@@ -204,7 +211,7 @@ impl World {
 
     /// The hub publishes the fares, enters the gates' status, issues the cards and takes their first money.
     fn found(&mut self) -> anyhow::Result<()> {
-        let policy = self.scenario.traffic.orphan_policy;
+        let policy = self.scenario.policy.orphan_policy;
         let fares = self
             .topology
             .fare_version(1, 0, policy)

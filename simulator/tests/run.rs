@@ -125,7 +125,7 @@ fn bad_input_exits_2_and_says_what_is_allowed() {
     for (text, expected) in [
         (
             scenario("").replace("cards = 60", "cards = -1"),
-            "bad.toml:7: -1 is out of range: 1 to 1000000 are allowed",
+            "bad.toml:7: -1 is out of range: 1 to 9999999 are allowed",
         ),
         (
             scenario("[[fault]]\nat_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"Q\"\n"),

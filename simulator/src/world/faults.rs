@@ -33,6 +33,19 @@ pub struct Touched {
     committed: BTreeMap<SiteId, Seq>,
 }
 
+/// Whether the world does anything at such a fault.
+pub(super) const fn is_carried_out(kind: &FaultKind) -> bool {
+    match kind {
+        FaultKind::Island { .. } | FaultKind::HubAway | FaultKind::Cut { .. } => true,
+        FaultKind::Lossy {
+            reorder_per_mille,
+            terminal,
+            ..
+        } => reorder_per_mille.get() == 0 && terminal.is_none(),
+        _ => false,
+    }
+}
+
 impl World {
     pub(super) fn begin_fault(&mut self, index: usize) {
         self.lost_before[index] = self.network.lost + self.network.repeated;
@@ -62,6 +75,7 @@ impl World {
             if let FaultKind::Lossy {
                 loss_per_mille,
                 duplicate_per_mille,
+                ..
             } = self.scenario.faults[*index].kind
             {
                 loss.lost = loss.lost.max(u32::try_from(loss_per_mille.get()).unwrap_or(0));

@@ -1,0 +1,105 @@
+//! `[engine]`: how the simulator itself works. The report says where this differs from the defaults.
+
+use serde::Deserialize;
+
+use super::Within;
+
+/// Where a gate keeps its facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// In its own SQLite database with the extension, as in production.
+    #[default]
+    Sqlite,
+    /// In a model of it on one log that all gates share: for large networks.
+    Model,
+}
+
+/// How nodes sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureKind {
+    /// With Ed25519, as in production.
+    #[default]
+    Ed25519,
+    /// With a keyed hash that is quick to make and to check: for large networks.
+    KeyedHash,
+}
+
+/// How the simulator works. What is left out is as in production.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Engine {
+    /// The gates' stores: `sqlite` (the default) or `model`.
+    pub store: StoreKind,
+    /// The signatures: `ed25519` (the default) or `keyed_hash`.
+    pub signatures: SignatureKind,
+    /// The hub settles what came in at most this long after it came, milliseconds. Default 20.
+    pub settle_every_ms: Within<1, 600_000>,
+    /// Gates send a sign of life this often, seconds. Default 5 (domain 7).
+    pub gate_beat_s: Within<1, 3_600>,
+    /// The hub sends one this often, seconds. Default 10 (domain 7).
+    pub hub_beat_s: Within<1, 3_600>,
+    /// How often a node's sync engine goes round, milliseconds. Default 1,000.
+    pub round_ms: Within<100, 600_000>,
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine {
+            store: StoreKind::Sqlite,
+            signatures: SignatureKind::Ed25519,
+            settle_every_ms: Within::new(20),
+            gate_beat_s: Within::new(5),
+            hub_beat_s: Within::new(10),
+            round_ms: Within::new(1_000),
+        }
+    }
+}
+
+impl Engine {
+    /// Where this differs from the defaults, one line each; empty for an engine as in production.
+    #[must_use]
+    pub fn departures(&self) -> Vec<String> {
+        let usual = Engine::default();
+        let mut departures = Vec::new();
+        if self.store != usual.store {
+            departures.push("gates keep their facts in a model store, not in SQLite".to_owned());
+        }
+        if self.signatures != usual.signatures {
+            departures.push("signatures are keyed hashes, not Ed25519".to_owned());
+        }
+        let numbers = [
+            (
+                "the hub settles",
+                self.settle_every_ms.get(),
+                usual.settle_every_ms.get(),
+                "ms",
+            ),
+            (
+                "gates send a sign of life",
+                self.gate_beat_s.get(),
+                usual.gate_beat_s.get(),
+                "s",
+            ),
+            (
+                "the hub sends a sign of life",
+                self.hub_beat_s.get(),
+                usual.hub_beat_s.get(),
+                "s",
+            ),
+            (
+                "sync engines go round",
+                self.round_ms.get(),
+                usual.round_ms.get(),
+                "ms",
+            ),
+        ];
+        for (what, own, usual, unit) in numbers {
+            if own != usual {
+                departures.push(format!("{what} every {own} {unit} instead of {usual}"));
+            }
+        }
+        departures
+    }
+}
