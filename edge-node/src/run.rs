@@ -280,6 +280,7 @@ pub fn open_store(
         certificate: keys.certificate().to_vec(),
         random: surroundings.entropy()?,
         ballast_bytes: config.ballast_bytes(),
+        vfs: None,
     };
     Ok(Store::open(config.database(), opening)?)
 }

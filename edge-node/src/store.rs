@@ -78,7 +78,8 @@ pub const GROUP_TAPS_MAX: usize = sync_protocol::changeset::TAPS_MAX;
 pub struct Store {
     replica: Replica,
     path: PathBuf,
-    _lock: File,
+    /// Held while the store is open, except under a file system of the caller's.
+    _lock: Option<File>,
     own_gate: Gate,
     /// The mode that the `gates` table gives this gate, if it does.
     mode: Option<Mode>,

@@ -55,6 +55,16 @@ pub(super) struct Ballast {
 }
 
 impl Ballast {
+    /// None, and nothing is looked for.
+    pub(super) fn none(database: &Path) -> Ballast {
+        Ballast {
+            path: database.to_path_buf(),
+            bytes: 0,
+            present: false,
+            full: false,
+        }
+    }
+
     /// Looks for the ballast of a database; makes none. One of another size is removed.
     pub(super) fn find(database: &Path, bytes: u64) -> Ballast {
         let mut name: OsString = database.as_os_str().to_owned();

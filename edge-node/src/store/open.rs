@@ -43,6 +43,11 @@ pub struct Opening {
     /// Bytes on the disk that are kept for taps, in a file beside the database; 0 for none. Where nothing else is
     /// configured, [`BALLAST_BYTES`](super::BALLAST_BYTES).
     pub ballast_bytes: u64,
+    /// The file system that SQLite shall use, by the name it is registered under; `None` is the system's own. Under
+    /// another one the store touches no file but through SQLite: it makes no lock file, so that one process at a
+    /// time has the database is the caller's duty, and no ballast, so [`Opening::ballast_bytes`] is not looked at
+    /// and a tap that finds the disk full fails at once.
+    pub vfs: Option<&'static str>,
 }
 
 impl Store {
@@ -61,15 +66,18 @@ impl Store {
 }
 
 fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
-    let lock = lock(path)?;
-    let mut ballast = Ballast::find(path, opening.ballast_bytes);
+    let vfs = opening.vfs;
+    let (lock, mut ballast) = match vfs {
+        None => (Some(lock(path)?), Ballast::find(path, opening.ballast_bytes)),
+        Some(_) => (None, Ballast::none(path)),
+    };
     let key = opening.signer.public_key();
     let site = SiteId::derive(&key.0, &opening.random);
     let mut freed = 0;
-    let replica = match replica(path, site) {
+    let replica = match replica(path, vfs, site) {
         Err(Fault::Full) if ballast.free() => {
             freed += 1;
-            replica(path, site)
+            replica(path, vfs, site)
         }
         other => other,
     }?;
@@ -116,9 +124,9 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
 }
 
 /// The connection, with the schema as this program knows it, for a site to write.
-fn replica(path: &Path, site: SiteId) -> Result<Replica, Fault> {
+fn replica(path: &Path, vfs: Option<&'static str>, site: SiteId) -> Result<Replica, Fault> {
     // cr-sqlite reads its site id when it is loaded: the first connection sets it, the second one works.
-    let connection = connect(path)?;
+    let connection = connect(path, vfs)?;
     schema::check(&connection)?;
     tune(&connection)?;
     let mut replica = Replica::open(connection)?;
@@ -126,7 +134,7 @@ fn replica(path: &Path, site: SiteId) -> Result<Replica, Fault> {
     crsqlite::set_site_id(&replica, site.0)?;
     replica.close()?;
 
-    let connection = connect(path)?;
+    let connection = connect(path, vfs)?;
     tune(&connection)?;
     let replica = Replica::open(connection)?;
     replica.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -154,10 +162,13 @@ fn lock(path: &Path) -> Result<File, Fault> {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, Fault> {
+fn connect(path: &Path, vfs: Option<&'static str>) -> Result<Connection, Fault> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = match vfs {
+        None => Connection::open_with_flags(path, flags)?,
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
+    };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }

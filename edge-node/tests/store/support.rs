@@ -284,6 +284,7 @@ pub(crate) fn opening(number: u32, code: &str, kind: GateType, random: u8) -> Op
         signer: Box::new(signer),
         random: [random; 16],
         ballast_bytes: 0,
+        vfs: None,
     }
 }
 

@@ -60,6 +60,7 @@ impl GateNode {
             certificate,
             random: stream.bytes(),
             ballast_bytes: 0,
+            vfs: None,
         };
         let store = Store::open(path, opening)?;
         let config = Config {

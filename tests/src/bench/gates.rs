@@ -133,6 +133,7 @@ fn stock(gate: &Gate, runs: &[Run]) -> anyhow::Result<()> {
             certificate: keys.certificate().to_vec(),
             random: [3; 16],
             ballast_bytes: 0,
+            vfs: None,
         },
     )?;
     for run in runs {

@@ -176,6 +176,7 @@ fn stocked_store(folder: &Path) -> anyhow::Result<Store> {
             certificate: Vec::new(),
             random: [3; 16],
             ballast_bytes: 0,
+            vfs: None,
         },
     )?;
     for run in &runs {
