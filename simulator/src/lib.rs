@@ -4,6 +4,7 @@
 //! [`check`]; [`fold`] replays a list of facts for a dispute.
 
 pub mod check;
+pub mod disk;
 pub mod fold;
 pub mod list;
 pub mod network;
