@@ -2,18 +2,28 @@
 //! ([`crate::oracle`]); nodes do not.
 
 pub mod acknowledged;
+pub mod clocks;
+pub mod closes;
 pub mod conservation;
 pub mod convergence;
 pub mod exits;
 pub mod level;
+pub mod one_charge;
 pub mod one_hold;
+pub mod permutations;
 pub mod reference;
 pub mod same_money;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "what tests are fed is valid")]
+mod sample;
+mod steps;
+pub mod truth;
 
 use serde::Serialize;
 
-pub use conservation::Steps;
+pub use steps::Steps;
 
+use self::truth::Truth;
 use crate::world::World;
 
 /// Most violations written out per check; the rest are counted.
@@ -95,13 +105,25 @@ impl Violations {
 /// # Errors
 /// A store cannot be read.
 pub fn all(world: &World, rested_after_ms: Option<i64>) -> anyhow::Result<Vec<Check>> {
+    let truth = Truth::new(&world.oracle);
+    // What is drawn for checks differs from run to run, and is the same for the same run.
+    let seed = world.trace.events();
     Ok(vec![
         acknowledged::check(world),
         level::check(world)?,
         conservation::check(world),
-        same_money::check(world)?,
+        same_money::check(world, &truth)?,
         one_hold::check(world),
+        one_charge::check(world, &truth),
+        permutations::check(&truth, seed),
+        closes::check(&truth),
+        clocks::check(&truth, &world.steps.stamps),
         exits::check(world),
         convergence::check(world, rested_after_ms),
     ])
+}
+
+/// A time of the run as people read it.
+fn second(at_ms: i64) -> String {
+    format!("second {}", at_ms / 1_000)
 }

@@ -7,12 +7,12 @@ use crate::world::World;
 
 /// What was looked at after every step.
 #[derive(Debug, Default)]
-pub struct Steps {
+pub struct Books {
     settles: u64,
     violations: Violations,
 }
 
-impl Steps {
+impl Books {
     /// Looks at the hub's books after it settled.
     pub fn after_settle(&mut self, hub: &mut HubNode) {
         self.settles += 1;
@@ -26,10 +26,11 @@ impl Steps {
 /// The check at the end of a run.
 #[must_use]
 pub fn check(world: &World) -> Check {
-    let settles = world.steps.settles;
+    let settles = world.steps.books.settles;
     let detail = format!("the books balanced after each of {settles} settling steps");
     world
         .steps
+        .books
         .violations
         .clone()
         .into_check("money conserved at every step", detail)

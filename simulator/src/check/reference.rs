@@ -15,7 +15,9 @@ use sync_protocol::journey::{Endpoint, Flag, Journey, JourneyStatus};
 use sync_protocol::ledger::{Account, Posting, Rule};
 use sync_protocol::money::Money;
 
-use self::fares::{Fares, fare_of, fares_from, fares_into, orphan_charge};
+pub use self::fares::Fares;
+
+use self::fares::{fare_of, fares_from, fares_into, orphan_charge};
 
 const SECONDS: i64 = 1_000;
 const MINUTES: i64 = 60 * SECONDS;
@@ -25,12 +27,24 @@ const HOURS: i64 = 60 * MINUTES;
 /// other cards, and stand in any order.
 #[must_use]
 pub fn fold(card: CardId, facts: &[OrderedFact], fare_versions: &[OrderedFact]) -> CardProjection {
-    let facts = in_order(facts.iter().filter(|fact| fact.fact.card() == Some(card)));
-    let fares = Fares::new(fare_versions);
-    let closed = closed_taps(&facts);
+    fold_with(card, facts, &Fares::new(fare_versions))
+}
 
-    let (taps, skewed) = swap_skewed(accepted_taps(&facts));
-    let mut reading = Reading::new(&fares, &closed);
+/// The same, given fare versions that were read before.
+#[must_use]
+pub fn fold_with(card: CardId, facts: &[OrderedFact], fares: &Fares) -> CardProjection {
+    let facts = in_order(facts.iter().filter(|fact| fact.fact.card() == Some(card)));
+    fold_sequence(card, &facts, fares)
+}
+
+/// The same for facts of this card that are read in the order in which they stand, each of them once. A gate reads
+/// the taps that no settled state covers in the order of their arrival (design section 3).
+#[must_use]
+pub fn fold_sequence(card: CardId, facts: &[&OrderedFact], fares: &Fares) -> CardProjection {
+    let closed = closed_taps(facts);
+
+    let (taps, skewed) = swap_skewed(accepted_taps(facts));
+    let mut reading = Reading::new(fares, &closed);
     reading
         .flags
         .extend(skewed.into_iter().map(|tap| (Flag::ClockSkew, tap)));
@@ -48,14 +62,14 @@ pub fn fold(card: CardId, facts: &[OrderedFact], fare_versions: &[OrderedFact]) 
     for journey in &journeys {
         book(card, journey, &mut postings, &mut flags);
     }
-    move_money(card, &facts, &mut postings);
-    flags.extend(flags_of_status(&facts));
+    move_money(card, facts, &mut postings);
+    flags.extend(flags_of_status(facts));
 
     let active = journeys
         .iter()
         .find(|journey| journey.status == JourneyStatus::Active);
     let held = active.map_or(Money::ZERO, |journey| journey.hold);
-    let status = status_among(&facts).unwrap_or(CardStatus::Active);
+    let status = status_among(facts).unwrap_or(CardStatus::Active);
     journeys.sort();
     flags.sort();
     postings.sort();
@@ -71,7 +85,7 @@ pub fn fold(card: CardId, facts: &[OrderedFact], fare_versions: &[OrderedFact]) 
 }
 
 /// Point 1: facts are united by (site, seq, index) and ordered by (time, counter, site, seq, index).
-fn in_order<'a>(facts: impl Iterator<Item = &'a OrderedFact>) -> Vec<&'a OrderedFact> {
+pub(super) fn in_order<'a>(facts: impl Iterator<Item = &'a OrderedFact>) -> Vec<&'a OrderedFact> {
     let mut facts: Vec<&OrderedFact> = facts.collect();
     facts.sort_by_key(|fact| {
         let OrderKey { at, id } = fact.key;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 use hub::decisions::{Decision, Terms};
+use hub::ledger::JournalEntry;
 use hub::ledger::memory::{AuditError, MemoryLedger};
 use hub::outbox::Event;
 use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
@@ -254,6 +255,12 @@ impl HubNode {
     #[must_use]
     pub fn projection(&self, card: CardId) -> Option<CardProjection> {
         self.ledger.card_state(card).map(|_| self.ledger.projection(card))
+    }
+
+    /// What is booked for a card, in the order of booking.
+    #[must_use]
+    pub fn journal(&self, card: CardId) -> &[JournalEntry] {
+        self.ledger.journal(card)
     }
 
     /// What cards owe, together.

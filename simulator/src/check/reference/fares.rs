@@ -10,13 +10,14 @@ use sync_protocol::money::Money;
 use super::in_order;
 
 /// The fare versions as plain lists, one per version number.
-pub(super) struct Fares {
+pub struct Fares {
     versions: BTreeMap<u32, FareVersion>,
 }
 
 impl Fares {
     /// Of two facts with one version number the first in order counts.
-    pub(super) fn new(facts: &[OrderedFact]) -> Fares {
+    #[must_use]
+    pub fn new(facts: &[OrderedFact]) -> Fares {
         let mut versions = BTreeMap::new();
         for fact in in_order(facts.iter()) {
             if let Fact::FareVersion(version) = &fact.fact {
