@@ -14,7 +14,6 @@ pub mod permutations;
 pub mod reference;
 pub mod same_money;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what tests are fed is valid")]
 mod sample;
 mod steps;
 pub mod truth;
