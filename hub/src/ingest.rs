@@ -19,6 +19,7 @@ use sync_protocol::fare::FareVersion;
 use sync_protocol::have::Range;
 use sync_protocol::id::{FactId, OrderKey, Seq, SiteId};
 use sync_protocol::judge::{self, Writer, judge};
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::rows::RowChange;
 
 use crate::ledger::{FactRow, SiteRecord};
@@ -223,6 +224,7 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
         match run.extend(&record.head, Some(&record.public_key), self.trust) {
             Ok(extension) => self.take(run, record, &extension),
             Err(RunError::Gap { first, head }) => self.gap(run.site, head, first),
+            Err(RunError::Duplicate) if is(Mutation::DropDedupe) => self.take_again(run, record)?,
             Err(RunError::Duplicate) => match self.branch(run, record)? {
                 None => self.plan.duplicates += 1,
                 Some(reason) => self.refuse(reason, run),
@@ -232,6 +234,20 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
                 self.refuse(reason.unwrap_or(RunError::Signature.into()), run);
             }
             Err(reason) => self.refuse(reason.into(), run),
+        }
+        Ok(())
+    }
+
+    /// For [`Mutation::DropDedupe`]: takes a run that is held as if it were new.
+    fn take_again(&mut self, run: &Run, record: &SiteRecord) -> Result<(), L::Error> {
+        if let Some(start) = self.head_at(run.site, Seq(run.first.0.saturating_sub(1)))? {
+            let mut last = start;
+            let heads = run.bodies.iter().map(|body| {
+                last = last.then(body);
+                last
+            });
+            let heads = heads.collect();
+            self.take(run, record, &Extension { skipped: 0, heads });
         }
         Ok(())
     }
@@ -316,6 +332,7 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
             let key = body.order_key(site, seq, index);
             let judged = match change.read() {
                 Ok(Some(content)) => self.read_content(record, key, change, content),
+                Ok(None) if is(Mutation::LoseOpaque) => Ok(()),
                 Ok(None) => {
                     self.plan.opaque.push(key.id);
                     Ok(())

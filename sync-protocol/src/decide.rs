@@ -11,6 +11,7 @@ use crate::fare::FareBook;
 use crate::id::{CardId, GateId, TerminalCode};
 use crate::journey::{CardView, DUP_IN_MS, OpenJourney, PASSBACK_MS};
 use crate::money::Money;
+use crate::mutation::{Mutation, is};
 use crate::time::{HOUR_MS, MINUTE_MS};
 
 /// What a terminal does when its knowledge is older than [`Policy::autonomy_ms`].
@@ -178,6 +179,12 @@ impl Circumstances<'_> {
             .unwrap_or_else(|| self.natural_direction(presentation.at_ms, card));
         let (reason, hold) = match direction {
             _ if !self.gate.kind.serves(direction) => (Reason::WrongGate, Money::ZERO),
+            Direction::Exit if is(Mutation::DenyExit) && card.view.status != CardStatus::Active => {
+                (Reason::Blocked, Money::ZERO)
+            }
+            Direction::Exit if is(Mutation::DenyExit) && card.settled.is_none() => {
+                (Reason::UnknownCard, Money::ZERO)
+            }
             Direction::Exit => (Reason::ExitOpen, Money::ZERO),
             Direction::Entry => self.entry(presentation.at_ms, card),
         };
@@ -196,7 +203,11 @@ impl Circumstances<'_> {
             accepted: reason.opens(),
             reason,
             fare_version: in_force.map_or(0, |table| table.fact().version),
-            hold,
+            hold: if is(Mutation::HoldNotInFact) {
+                Money::ZERO
+            } else {
+                hold
+            },
             quoted,
             knowledge: Knowledge {
                 revision: card.settled.map_or(0, |settled| settled.revision),
@@ -264,6 +275,7 @@ impl Circumstances<'_> {
             Mode::Normal => {}
         }
         match card.view.status {
+            CardStatus::Blocked if is(Mutation::IgnoreBlock) => {}
             CardStatus::Blocked => return Some(Reason::Blocked),
             CardStatus::Suspended => return Some(Reason::Suspended),
             CardStatus::Closed => return Some(Reason::Closed),
@@ -293,7 +305,11 @@ impl Circumstances<'_> {
         if offline && card.uncovered_entries >= self.policy.offline_entries_max {
             return Reason::Velocity;
         }
-        let spent = (settled.available - card.view.available()).max(Money::ZERO);
+        let spent = if is(Mutation::SpendAgain) {
+            Money::ZERO
+        } else {
+            (settled.available - card.view.available()).max(Money::ZERO)
+        };
         let secured_max = settled.available.max(Money::ZERO).min(self.policy.spend_max);
         let secured = card
             .view

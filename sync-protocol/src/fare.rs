@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::TerminalCode;
 use crate::money::Money;
+use crate::mutation::{Mutation, is};
 
 /// Most terminals in one table. Keeps a version inside one changeset.
 pub const TERMINALS_MAX: usize = 480;
@@ -356,6 +357,10 @@ impl FareBook {
     /// effective_from not after it (4.8 point 8).
     #[must_use]
     pub fn effective_at(&self, ms: i64) -> Option<&FareTable> {
+        if is(Mutation::OldFareVersion) {
+            return self.tables.last().map(Arc::as_ref);
+        }
+        let ms = ms - i64::from(is(Mutation::FareJustAfter));
         self.tables
             .iter()
             .find(|table| table.fact.effective_from_ms <= ms)

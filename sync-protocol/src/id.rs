@@ -103,12 +103,37 @@ impl fmt::Display for FactId {
 }
 
 /// The order in which the fold reads the facts of a card: (time, counter, site, seq, index), domain 4.8 point 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "mutations"), derive(PartialOrd, Ord))]
 pub struct OrderKey {
     /// When the fact was stamped, corrected by clock offsets.
     pub at: Stamp,
     /// Which fact it is.
     pub id: FactId,
+}
+
+#[cfg(feature = "mutations")]
+impl Ord for OrderKey {
+    fn cmp(&self, other: &OrderKey) -> std::cmp::Ordering {
+        use crate::mutation::{Mutation, is};
+
+        if is(Mutation::CounterBeforeTime) {
+            let key = |key: &OrderKey| (key.at.counter, key.at.ms, key.id);
+            return key(self).cmp(&key(other));
+        }
+        if is(Mutation::SiteBeforeCounter) {
+            let key = |key: &OrderKey| (key.at.ms, key.id.site, key.at.counter, key.id);
+            return key(self).cmp(&key(other));
+        }
+        (self.at, self.id).cmp(&(other.at, other.id))
+    }
+}
+
+#[cfg(feature = "mutations")]
+impl PartialOrd for OrderKey {
+    fn partial_cmp(&self, other: &OrderKey) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Why a text is not an identifier.

@@ -29,6 +29,7 @@ pub use state::{
 use crate::id::{CardId, FactId, TerminalCode};
 use crate::ledger::{Posting, Rule};
 use crate::money::Money;
+use crate::mutation::{Mutation, is};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
 /// A second entry at the same terminal up to this long after the first is the same presentation (T-05).
@@ -176,7 +177,7 @@ impl Journey {
         let (first, second) = match (self.status, entry, exit) {
             (JourneyStatus::Completed, Some(entry), Some(exit)) => {
                 let within = self.fare.min(self.hold);
-                let rule = if self.closed {
+                let rule = if self.closed && !is(Mutation::LateIsOrdinary) {
                     Rule::LateFare
                 } else {
                     Rule::Capture
@@ -184,7 +185,7 @@ impl Journey {
                 let above = Posting::fare(Rule::OverHold, card, self.fare - within, entry, Some(exit));
                 (
                     Some(Posting::fare(rule, card, within, entry, Some(exit))),
-                    Some(above),
+                    Some(above).filter(|_| !is(Mutation::OverHoldLost)),
                 )
             }
             (JourneyStatus::Incomplete, Some(entry), _) => (

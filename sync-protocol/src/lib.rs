@@ -21,6 +21,7 @@ pub mod judge;
 pub mod knowledge;
 pub mod ledger;
 pub mod money;
+pub mod mutation;
 pub mod peer;
 pub mod rows;
 pub mod time;

@@ -11,6 +11,7 @@ use sync_protocol::id::{CardId, OrderKey, Seq, SiteId, TerminalCode};
 use sync_protocol::journey::history::CardHistory;
 use sync_protocol::judge::{Writer, judge};
 use sync_protocol::money::Money;
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::rows::{self, RowChange, Schema};
 
 use super::cards::{self, FiledTap};
@@ -90,6 +91,7 @@ impl Applier<'_> {
                         Content::SiteOpen(_) => {}
                     },
                 },
+                Ok(None) if is(Mutation::LoseOpaque) => {}
                 Ok(None) => self.keep(site, seq, index, "a kind this version does not know")?,
                 Err(error) => self.quarantine(site, seq, index as i64, &malformed(&error))?,
             }
@@ -222,6 +224,9 @@ impl Applier<'_> {
     }
 
     fn settled(&mut self, settled: &CardSettled) -> Result<(), Fault> {
+        if is(Mutation::CoverWithoutState) {
+            return Ok(());
+        }
         if cards::settle(self.transaction, self.fares, settled)? {
             self.effects.cards.push(settled.card);
             self.compare(settled)?;
@@ -273,6 +278,9 @@ impl Applier<'_> {
     }
 
     fn quarantine(&mut self, site: &Site, seq: Seq, index: i64, reason: &str) -> Result<(), Fault> {
+        if is(Mutation::QuarantineBlocks) {
+            return Err(Fault::Content(reason.to_owned()));
+        }
         self.effects.quarantined += 1;
         let mut statement = self.transaction.prepare_cached(sql::QUARANTINE_INSERT)?;
         statement.execute(params![site.ordinal, integer(seq), index, reason])?;

@@ -12,6 +12,7 @@ use sync_protocol::fare::FareBook;
 use sync_protocol::id::{CardId, FactId, GateId, OrderKey, Seq, SiteId, TerminalCode};
 use sync_protocol::journey::{CardState, CardView, Ignore};
 use sync_protocol::money::Money;
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::time::Stamp;
 
 use super::error::Fault;
@@ -137,7 +138,7 @@ fn fold_uncovered(
         let (ordinal, position): (Ordinal, Seq) = (row.get(0)?, seq(row.get(1)?));
         let kind: u8 = row.get(3)?;
         if kind == KIND_TAP {
-            if sites.is_covered(ordinal, position) {
+            if sites.is_covered(ordinal, position) && !is(Mutation::CountCoveredTwice) {
                 continue;
             }
             let (key, tap) = read_tap(row, sites, id)?;

@@ -132,6 +132,7 @@ impl Store {
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<Option<Run>, Fault> {
         self.sign_head();
+        self.commit_late()?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
         write_unfiled(&transaction, &self.unfiled, &self.writer, &self.sites)?;
         write(&transaction)?;

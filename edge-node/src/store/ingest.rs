@@ -11,6 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sync_protocol::changeset::{Body, Head, Run, RunError, SiteOpen, SiteRole, Trust};
 use sync_protocol::have::SiteHave;
 use sync_protocol::id::{Seq, SiteId};
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::time::Stamp;
 
 use super::apply::{Applier, Effects, Failure, Refusal};
@@ -145,7 +146,7 @@ impl Store {
         let moved = verified
             .head_at(head.seq)
             .is_some_and(|expected| *expected != head);
-        if moved || head.seq.next() < verified.heads[0].seq {
+        if moved || (head.seq.next() < verified.heads[0].seq && !is(Mutation::IgnoreGap)) {
             return Err(IngestError::Forked);
         }
         let result = self.try_slice(verified, changes_max);
@@ -181,6 +182,7 @@ impl Store {
     ) -> Result<Ingested, (Seq, Failure)> {
         let fault = |fault: Fault| (Seq::NONE, Failure::Fault(fault));
         self.sign_head();
+        self.commit_late().map_err(fault)?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)
             .map_err(|error| fault(error.into()))?;
         write_unfiled(&transaction, &self.unfiled, &self.writer, &self.sites).map_err(fault)?;
@@ -223,6 +225,9 @@ impl Store {
         }
         transaction.commit().map_err(|error| fault(error.into()))?;
 
+        if is(Mutation::MergeRemoteTime) {
+            self.writer.last = self.writer.last.max(site.stamp);
+        }
         self.unfiled.clear();
         self.arrival = arrival;
         if changesets > 0 {

@@ -11,6 +11,7 @@ use sync_protocol::codec;
 use sync_protocol::decide::{Gate, Policy};
 use sync_protocol::fare::{FareBook, FareVersion};
 use sync_protocol::id::SiteId;
+use sync_protocol::mutation::{Mutation, is};
 
 use super::ballast::Ballast;
 use super::cards::Remembered;
@@ -72,7 +73,12 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         Some(_) => (None, Ballast::none(path)),
     };
     let key = opening.signer.public_key();
-    let site = SiteId::derive(&key.0, &opening.random);
+    let random = if is(Mutation::ReuseSite) {
+        [0; 16]
+    } else {
+        opening.random
+    };
+    let site = SiteId::derive(&key.0, &random);
     let mut freed = 0;
     let replica = match replica(path, vfs, site) {
         Err(Fault::Full) if ballast.free() => {
@@ -87,7 +93,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         gate.id.node(),
         gate.terminal,
         opening.signer,
-        opening.random,
+        random,
         opening.certificate,
     );
     let mut store = Store {
@@ -179,7 +185,8 @@ fn tune(connection: &Connection) -> Result<(), Fault> {
     if mode != "wal" {
         return Err(Fault::CannotOpen(format!("its journal mode stays {mode}")));
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous = if is(Mutation::SkipFsync) { "OFF" } else { "FULL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -15,6 +15,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sync_protocol::changeset::{Body, Content};
 use sync_protocol::fact::{Fact, Tap};
 use sync_protocol::id::{CardId, OrderKey, Seq};
+use sync_protocol::mutation::{Mutation, is};
 
 use super::Store;
 use super::cards::{self, Card};
@@ -30,6 +31,9 @@ type Row = (Ordinal, Seq, Vec<u8>);
 impl Store {
     /// Files the rows of the journal that were not.
     pub(super) fn replay(&mut self) -> Result<(), Fault> {
+        if is(Mutation::HeadBack) {
+            return Ok(());
+        }
         let rows = unfiled_rows(&self.replica)?;
         for tail in rows.chunk_by(|one, other| one.0 == other.0) {
             let site = self.sites.by_ordinal(tail[0].0).copied();

@@ -89,6 +89,7 @@ impl Store {
             return Ok(());
         }
         self.sign_head();
+        self.commit_late()?;
         self.with_ballast(|store| {
             let transaction = Transaction::new(&mut store.replica, TransactionBehavior::Immediate)?;
             write_unfiled(&transaction, &store.unfiled, &store.writer, &store.sites)?;

@@ -14,6 +14,7 @@ use sync_protocol::fact::{Direction, Fact, Reason};
 use sync_protocol::id::{CardId, FactId, OrderKey, Seq};
 use sync_protocol::journey::CardView;
 use sync_protocol::money::Money;
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::time::Stamp;
 
 use super::cards::{self, Card, FiledTap};
@@ -222,8 +223,12 @@ impl Store {
     /// Commits one row of the journal. The first one of a start makes its site known, which needs a transaction; all
     /// others are single statements, which are their own.
     fn append(&mut self, place: &Place, seq: Seq, body: &Bytes) -> Result<(), Fault> {
+        self.commit_late()?;
         if !self.replica.is_autocommit() {
             return Err(Fault::InTransaction);
+        }
+        if is(Mutation::AnswerBeforeCommit) {
+            return self.append_late(place, seq, body);
         }
         if place.open.is_none() {
             return append_body(&self.replica, place.site.ordinal, seq, body, None);
@@ -232,5 +237,22 @@ impl Store {
         place.site.insert(&transaction)?;
         append_body(&transaction, place.site.ordinal, seq, body, None)?;
         Ok(transaction.commit()?)
+    }
+
+    /// For [`Mutation::AnswerBeforeCommit`]: leaves the row to [`Store::commit_late`].
+    fn append_late(&self, place: &Place, seq: Seq, body: &Bytes) -> Result<(), Fault> {
+        self.replica.execute_batch("BEGIN IMMEDIATE")?;
+        if place.open.is_some() {
+            place.site.insert(&self.replica)?;
+        }
+        append_body(&self.replica, place.site.ordinal, seq, body, None)
+    }
+
+    /// For [`Mutation::AnswerBeforeCommit`]: commits what was answered before. Nothing otherwise.
+    pub(super) fn commit_late(&self) -> Result<(), Fault> {
+        if is(Mutation::AnswerBeforeCommit) && !self.replica.is_autocommit() {
+            self.replica.execute_batch("COMMIT")?;
+        }
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use sync_protocol::id::{CardId, FactId};
 use sync_protocol::journey::history::CardHistory;
 use sync_protocol::journey::{CardState, Journey};
 use sync_protocol::ledger::Posting;
+use sync_protocol::mutation::{Mutation, is};
 
 use super::stated::{Stated, count, transitions_of};
 use super::{Cards, Cut};
@@ -75,7 +76,7 @@ impl Desk {
     ) -> Result<bool, C::Error> {
         let late = facts
             .first()
-            .is_some_and(|row| row.key < self.settled.state.order);
+            .is_some_and(|row| row.key < self.settled.state.order && !is(Mutation::NoRefold));
         let in_order = if again || late {
             None
         } else {
@@ -110,7 +111,11 @@ impl Desk {
         let references = self.known_references(cards, facts)?;
         let mut after = Stated::following(&self.settled.state, references);
         let mut state = self.settled.state.clone();
-        for row in facts {
+        let again = facts.iter().filter(|_| is(Mutation::SettleTwice));
+        for row in facts.iter().chain(again) {
+            if is(Mutation::LastWriteWins) {
+                state.posted = self.settled.state.posted;
+            }
             state.apply(card, fares, &row.key, &row.fact, &mut after);
         }
         if after.asks_history {
@@ -119,7 +124,7 @@ impl Desk {
         state.finish(fares, &mut after);
         let mut told = after.transitions();
         let known = before.transitions();
-        told.retain(|key, _| !known.contains_key(key));
+        told.retain(|key, _| !known.contains_key(key) || is(Mutation::TellTwice));
         Ok(Some(Step {
             state,
             difference: difference(&before.postings(card), after.postings(card)),

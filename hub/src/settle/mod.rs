@@ -20,6 +20,7 @@ use sync_protocol::fact::{CardSettled, Fact};
 use sync_protocol::fare::{FareBook, FareVersion};
 use sync_protocol::id::{CardId, FactId, Seq, SiteId};
 use sync_protocol::ledger::Posting;
+use sync_protocol::mutation::{Mutation, is};
 
 use crate::ledger::{Arrival, FactRow, JournalEntry};
 use crate::outbox::{Event, Transition};
@@ -123,7 +124,7 @@ impl Cut {
     pub fn changesets(&self) -> Vec<Vec<Change>> {
         let mut changesets = pack(&self.repriced);
         changesets.extend(pack(&self.states));
-        if self.covered.is_empty() {
+        if self.covered.is_empty() || is(Mutation::SettleWithoutVector) {
             return changesets;
         }
         let covered = self.covered.iter().map(|covered| (covered.site, covered.to));

@@ -14,6 +14,7 @@ use crate::fare::FareBook;
 use crate::id::{CardId, FactId};
 use crate::ledger::Posting;
 use crate::money::Money;
+use crate::mutation::{Mutation, is};
 
 /// Journeys that are looked through before the index is asked: a Close mostly names one of the last.
 const NEWEST_JOURNEYS: usize = 8;
@@ -114,6 +115,9 @@ impl Sink for Record {
             // An exit that completed a journey is not closed by its own name; only its entry is (point 9).
             (Some(entry), _) if entry.tap == tap => {
                 journey.closed = true;
+                if is(Mutation::CloseReprices) {
+                    journey.fare = Money::ZERO;
+                }
                 self.late_closes += 1;
             }
             _ => {}
@@ -206,7 +210,9 @@ impl CardHistory {
         self.facts.extend(facts);
         // Stable: of a fact that comes again the one held stays. Sorted stretches cost one pass.
         self.facts.sort_by_key(|fact| fact.key);
-        self.facts.dedup_by_key(|fact| fact.key);
+        if !is(Mutation::FoldDuplicates) {
+            self.facts.dedup_by_key(|fact| fact.key);
+        }
         let new = self.facts.len() - before;
         let in_order = before == 0 || self.facts.get(before - 1).map(|fact| fact.key) == last;
         if in_order {
@@ -230,10 +236,11 @@ impl CardHistory {
             self.facts.push(fact);
             return Some(self.facts.len() - 1);
         }
-        let place = self
-            .facts
-            .binary_search_by(|known| known.key.cmp(&fact.key))
-            .err()?;
+        let place = self.facts.binary_search_by(|known| known.key.cmp(&fact.key));
+        let place = match place {
+            Ok(same) if is(Mutation::FoldDuplicates) => same,
+            place => place.err()?,
+        };
         self.facts.insert(place, fact);
         Some(place)
     }

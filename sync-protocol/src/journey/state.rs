@@ -11,6 +11,8 @@ use crate::fare::{FareBook, FareTable};
 use crate::id::{CardId, FactId, OrderKey, TerminalCode};
 use crate::ledger::{Account, Posting, Rule};
 use crate::money::Money;
+use crate::mutation::{Mutation, is};
+use crate::time::{MINUTE_MS, SECOND_MS};
 
 /// Most exits without entry and price that a state holds. Older ones are known to the history only, so that a card
 /// with thousands of them is settled and published like any other: 64 states and what they cover fit one changeset.
@@ -129,6 +131,10 @@ impl CardState {
         sink: &mut impl Sink,
     ) {
         self.order = self.order.max(*key);
+        if is(Mutation::ReleaseByClock) {
+            self.open
+                .take_if(|open| elapsed_ms(open.entry.at_ms, key.at.ms) > 30 * MINUTE_MS);
+        }
         let own = Account::Card(card);
         let posting = |rule, debit, credit, amount| Posting {
             rule,
@@ -140,16 +146,26 @@ impl CardState {
         };
         match fact {
             Fact::Tap(tap) => self.tap(fares, key, tap, sink),
-            Fact::CardStatus { version, status, .. } if *version > self.status_version => {
+            Fact::CardStatus { version, status, .. }
+                if *version > self.status_version || is(Mutation::LastStatusCounts) =>
+            {
                 (self.status, self.status_version) = (*status, *version);
             }
             Fact::Close { tap, .. } => self.close(fares, *tap, sink),
             // Point 12. The same reference again counts once, the first in order (T-30).
-            Fact::TopUp { reference, .. } if !sink.first_reference(reference) => {}
+            Fact::TopUp { reference, .. }
+                if !sink.first_reference(reference) && !is(Mutation::TopUpAgain) => {}
             Fact::TopUp { amount, .. } => {
                 self.post(
                     card,
                     posting(Rule::Topup, Account::TopupFloat, own, *amount),
+                    sink,
+                );
+            }
+            Fact::Refund { amount, .. } if is(Mutation::RefundTakes) => {
+                self.post(
+                    card,
+                    posting(Rule::Refund, own, Account::FareRevenue, *amount),
                     sink,
                 );
             }
@@ -167,7 +183,7 @@ impl CardState {
                     sink,
                 );
             }
-            Fact::Adjust { amount, .. } if *amount < Money::ZERO => {
+            Fact::Adjust { amount, .. } if *amount < Money::ZERO && !is(Mutation::AdjustGives) => {
                 self.post(
                     card,
                     posting(Rule::Adjust, own, Account::Adjustments, -*amount),
@@ -229,13 +245,14 @@ impl CardState {
 
     fn tap(&mut self, fares: &FareBook, key: &OrderKey, tap: &Tap, sink: &mut impl Sink) {
         // Point 2: denied taps are kept as evidence only.
-        if !tap.accepted {
+        if !tap.accepted && !is(Mutation::DeniedCounts) {
             return;
         }
         // Point 13: the status not after the tap in the order of point 1, which a swap does not change.
         match self.status {
             CardStatus::Active => {}
             CardStatus::Suspended => sink.flag(Flag::AcceptedWhileSuspended, key.id),
+            CardStatus::Blocked if is(Mutation::BlockedUnflagged) => {}
             CardStatus::Blocked => sink.flag(Flag::AcceptedWhileBlocked, key.id),
             CardStatus::Closed => sink.flag(Flag::AcceptedWhileClosed, key.id),
         }
@@ -262,7 +279,7 @@ impl CardState {
                     quoted: tap.quoted,
                     closed,
                 };
-                if self.last_tap == LastTap::Entry {
+                if self.last_tap == LastTap::Entry && !is(Mutation::SwapAfterEntry) {
                     self.read_exit(fares, &exit, sink);
                 } else {
                     self.pending = Some(exit);
@@ -283,7 +300,9 @@ impl CardState {
         let swapped = self.pending.take_if(|pending| {
             let apart_ms = open.entry.at_ms.saturating_sub(pending.exit.at_ms);
             let limit_ms = i64::from(pending.uncertainty_ms) + i64::from(uncertainty_ms);
-            pending.exit.terminal != open.entry.terminal && apart_ms <= limit_ms
+            let elsewhere = pending.exit.terminal != open.entry.terminal || is(Mutation::SwapAtSameTerminal);
+            let in_time = apart_ms <= limit_ms - i64::from(is(Mutation::SwapJustBefore));
+            elsewhere && in_time && !is(Mutation::NoSkewSwap)
         });
         self.read_pending(fares, sink);
         self.read_entry(fares, open, sink);
@@ -302,15 +321,23 @@ impl CardState {
     /// Point 4.
     fn read_entry(&mut self, fares: &FareBook, open: OpenJourney, sink: &mut impl Sink) {
         self.last_tap = LastTap::Entry;
-        self.last_exit = None;
+        if !is(Mutation::EntryKeepsLastExit) {
+            self.last_exit = None;
+        }
         if let Some(before) = &self.open {
             let elapsed_ms = elapsed_ms(before.entry.at_ms, open.entry.at_ms);
-            if before.entry.terminal == open.entry.terminal && elapsed_ms <= PASSBACK_MS {
-                let flag = if elapsed_ms <= DUP_IN_MS {
+            if before.entry.terminal == open.entry.terminal
+                && elapsed_ms <= PASSBACK_MS - i64::from(is(Mutation::PassbackJustBefore))
+            {
+                let repeat_ms = DUP_IN_MS + i64::from(is(Mutation::RepeatElevenSeconds)) * SECOND_MS;
+                let flag = if elapsed_ms <= repeat_ms {
                     Flag::DupIn
                 } else {
                     Flag::PassbackIn
                 };
+                if is(Mutation::PassbackReplaces) && flag == Flag::PassbackIn {
+                    self.open = Some(open);
+                }
                 return sink.flag(flag, open.entry.tap);
             }
             self.abandon(fares, sink);
@@ -322,7 +349,14 @@ impl CardState {
     fn abandon(&mut self, fares: &FareBook, sink: &mut impl Sink) {
         let Some(open) = self.open.take() else { return };
         let table = fares.effective_at(open.entry.at_ms);
-        let fare = table.map_or(Money::ZERO, |table| table.incomplete_charge(open.entry.terminal));
+        let fare = match table {
+            Some(_) if is(Mutation::IncompleteFree) => Money::ZERO,
+            Some(table) if is(Mutation::IncompleteAlwaysLowest) => {
+                table.lowest_from(open.entry.terminal).unwrap_or_default()
+            }
+            Some(table) => table.incomplete_charge(open.entry.terminal),
+            None => Money::ZERO,
+        };
         self.posted -= fare;
         sink.flag(Flag::Incomplete, open.entry.tap);
         sink.journey(Journey {
@@ -339,7 +373,8 @@ impl CardState {
     fn read_exit(&mut self, fares: &FareBook, exit: &PendingExit, sink: &mut impl Sink) {
         self.last_tap = LastTap::Exit;
         if let Some(open) = self.open {
-            if elapsed_ms(open.entry.at_ms, exit.exit.at_ms) <= OVERDAY_MS {
+            let day_ms = OVERDAY_MS - i64::from(is(Mutation::OverdayAt24Hours));
+            if elapsed_ms(open.entry.at_ms, exit.exit.at_ms) <= day_ms || is(Mutation::NoOverday) {
                 return self.complete(fares, &open, exit, sink);
             }
             // Point 6.
@@ -347,8 +382,15 @@ impl CardState {
             self.abandon(fares, sink);
         } else if let Some(last) = self.last_exit
             && last.terminal == exit.exit.terminal
-            && elapsed_ms(last.at_ms, exit.exit.at_ms) <= DUP_OUT_MS
+            && elapsed_ms(last.at_ms, exit.exit.at_ms)
+                <= DUP_OUT_MS - i64::from(is(Mutation::DupOutJustBefore))
         {
+            if is(Mutation::DupOutFromRepeat) {
+                self.last_exit = Some(LastExit {
+                    at_ms: exit.exit.at_ms,
+                    ..last
+                });
+            }
             // Point 5.
             return sink.flag(Flag::DupOut, exit.exit.tap);
         }
@@ -357,7 +399,7 @@ impl CardState {
 
     /// Point 7.
     fn leave_unstarted(&mut self, fares: &FareBook, exit: &PendingExit, sink: &mut impl Sink) {
-        let fare = if exit.closed {
+        let fare = if exit.closed || is(Mutation::UnstartedAtOnce) {
             unstarted_charge(fares, &exit.exit)
         } else {
             Money::ZERO
@@ -387,7 +429,11 @@ impl CardState {
     /// Points 8 and 9.
     fn complete(&mut self, fares: &FareBook, open: &OpenJourney, exit: &PendingExit, sink: &mut impl Sink) {
         let tap = exit.exit.tap;
-        let table = fares.effective_at(open.entry.at_ms);
+        let table = fares.effective_at(if is(Mutation::FareByExitTime) {
+            exit.exit.at_ms
+        } else {
+            open.entry.at_ms
+        });
         let elapsed_ms = elapsed_ms(open.entry.at_ms, exit.exit.at_ms);
         let mut fare = if open.entry.terminal == exit.exit.terminal {
             sink.flag(Flag::SameStation, tap);
@@ -395,7 +441,10 @@ impl CardState {
         } else {
             let fare = table.and_then(|table| table.fare(open.entry.terminal, exit.exit.terminal));
             match (fare, exit.quoted) {
-                (Some(fare), Some(quoted)) if quoted < fare => {
+                (Some(fare), Some(quoted))
+                    if (quoted < fare && !is(Mutation::IgnoreLowerQuote))
+                        || (quoted > fare && is(Mutation::TakeHigherQuote)) =>
+                {
                     sink.flag(Flag::StaleFare, tap);
                     Some(quoted)
                 }
@@ -406,9 +455,12 @@ impl CardState {
             sink.flag(Flag::NoFare, tap);
             open.hold
         });
-        if elapsed_ms > MAX_JOURNEY_MS {
+        if elapsed_ms > MAX_JOURNEY_MS && !is(Mutation::NoOvertime) {
             sink.flag(Flag::Overtime, tap);
             fare = fare.max(open.hold);
+        }
+        if open.closed && is(Mutation::CloseReprices) {
+            fare = Money::ZERO;
         }
         if fare > open.hold {
             sink.flag(Flag::FareOverHold, tap);
@@ -434,7 +486,7 @@ impl CardState {
         if let Some(open) = &mut self.open
             && open.entry.tap == tap
         {
-            open.closed = true;
+            open.closed = !is(Mutation::CloseLeavesOpen);
         } else if let Some(pending) = &mut self.pending
             && pending.exit.tap == tap
         {
@@ -487,7 +539,7 @@ impl CardState {
 
 /// Point 8: free up to five minutes, then the lowest fare from there. `None` when no fare is known.
 fn same_station_fare(table: Option<&FareTable>, entry: &Endpoint, elapsed_ms: i64) -> Option<Money> {
-    if elapsed_ms <= SAME_STATION_FREE_MS {
+    if elapsed_ms <= SAME_STATION_FREE_MS && !is(Mutation::SameStationCosts) {
         return Some(Money::ZERO);
     }
     table.and_then(|table| table.lowest_from(entry.terminal))
@@ -495,12 +547,20 @@ fn same_station_fare(table: Option<&FareTable>, entry: &Endpoint, elapsed_ms: i6
 
 /// Point 7: by the version in force at the exit.
 fn unstarted_charge(fares: &FareBook, exit: &Endpoint) -> Money {
-    fares
-        .effective_at(exit.at_ms)
-        .map_or(Money::ZERO, |table| table.unstarted_charge(exit.terminal))
+    fares.effective_at(exit.at_ms).map_or(Money::ZERO, |table| {
+        if is(Mutation::UnstartedFrom) {
+            table.incomplete_charge(exit.terminal)
+        } else {
+            table.unstarted_charge(exit.terminal)
+        }
+    })
 }
 
 /// A negative duration counts as 0 (point 3).
 fn elapsed_ms(from_ms: i64, to_ms: i64) -> i64 {
-    to_ms.saturating_sub(from_ms).max(0)
+    let elapsed_ms = to_ms.saturating_sub(from_ms);
+    if is(Mutation::NegativeDuration) {
+        return elapsed_ms.abs();
+    }
+    elapsed_ms.max(0)
 }

@@ -6,6 +6,7 @@ use super::{Output, Peer, Refusal};
 use crate::changeset::{Run, RunError};
 use crate::have::SiteHave;
 use crate::id::{NodeId, SiteId};
+use crate::mutation::{Mutation, is};
 
 /// A run and how it came.
 #[derive(Clone, Debug)]
@@ -50,9 +51,9 @@ impl Peer {
         let sync = self.sites.get(&run.site);
         let ingesting = sync.and_then(|sync| sync.ingesting.as_ref());
         let reached = ingesting.map_or(head, |ingesting| ingesting.last.max(head));
-        if run.last() <= reached {
+        if run.last() <= reached && !is(Mutation::DropDedupe) {
             self.stats.of(peer).duplicate_runs += 1;
-        } else if ingesting.is_none() && run.first <= head.next() {
+        } else if ingesting.is_none() && (run.first <= head.next() || is(Mutation::IgnoreGap)) {
             self.hand_over(arrival);
         } else if !self.early.keep(self.now_ms, arrival) {
             self.stats.of(peer).early_dropped += 1;

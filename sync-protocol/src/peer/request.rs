@@ -11,6 +11,7 @@ use super::limits::{
 use crate::changeset::Run;
 use crate::have::Range;
 use crate::id::{NodeId, Seq, SiteId};
+use crate::mutation::{Mutation, is};
 use crate::wire::Frame;
 
 /// What one peer told or showed of one site.
@@ -305,7 +306,7 @@ impl Peer {
             .min(limits.in_flight_bytes.saturating_sub(self.in_flight_bytes));
         let count_max = (bytes_free / RANGE_BYTES_MIN).min(REQUESTS_PER_PEER_MAX - link.requests);
         let ranges = self.askable(peer, count_max);
-        if ranges.is_empty() {
+        if ranges.is_empty() || is(Mutation::NeverAsk) {
             return;
         }
         let bytes = (bytes_free / ranges.len()).clamp(RANGE_BYTES_MIN, RANGE_BYTES_MAX);

@@ -5,6 +5,7 @@ use super::{Output, Peer};
 use crate::changeset::Run;
 use crate::have::Range;
 use crate::id::{NodeId, Seq, SiteId};
+use crate::mutation::{Mutation, is};
 use crate::wire::{FRAME_BYTES_MAX, Frame};
 
 impl Peer {
@@ -44,6 +45,9 @@ impl Peer {
             return;
         }
         link.serving.insert(range.site, self.now_ms);
+        if is(Mutation::ServeOwnOnly) && !self.own.contains(&range.site) {
+            return;
+        }
         self.outputs.push_back(Output::Serve {
             peer,
             range,

@@ -1,5 +1,6 @@
 //! The execution of plans.
 
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::rows::RowChange;
 
 use super::*;
@@ -213,7 +214,7 @@ impl MemoryLedger {
             rows.settled = Some(state);
         }
         for event in cut.events {
-            if !self.event_keys.insert(event.key()) {
+            if !self.event_keys.insert(event.key()) && !is(Mutation::TellTwice) {
                 continue;
             }
             if let (EventKey::Journey(tap, transition), Some(card)) = (event.key(), event.card()) {
@@ -227,7 +228,9 @@ impl MemoryLedger {
     fn book(&mut self, entry: &JournalEntry) {
         self.counters.entries += 1;
         let (debit, credit) = entry.accounts();
-        *self.accounts.entry(debit).or_default() -= entry.posting.amount;
+        if !is(Mutation::OneLegged) {
+            *self.accounts.entry(debit).or_default() -= entry.posting.amount;
+        }
         *self.accounts.entry(credit).or_default() += entry.posting.amount;
         let rows = self.cards.entry(entry.id.card).or_default();
         rows.journal.push(*entry);
