@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use simulator::{fold, list, run};
+use simulator::{fold, list, replay, run, sweep};
 
 /// Shows what a network partition would cost and whether everything converges; replays facts.
 #[derive(Parser)]
@@ -17,6 +17,10 @@ struct CommandLine {
 enum Command {
     /// Runs a scenario and checks every promise. Exits 0 when all hold, 1 when one fails, 2 on bad input.
     Run(run::Arguments),
+    /// Draws scenarios from seeds and runs them on all cores. Exits 0 when every check holds, 1 when one fails.
+    Sweep(sweep::Arguments),
+    /// Runs a kept case or a drawn seed again, event by event as before. Exits as run does.
+    Replay(replay::Arguments),
     /// Names the built-in scenarios.
     List,
     /// Prints what the fold makes of a list of facts.
@@ -26,6 +30,8 @@ enum Command {
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::List => list::run(),
         Command::Fold(arguments) => fold::run(&arguments),
     }

@@ -3,16 +3,21 @@
 
 pub mod html;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 use sync_protocol::fact::Reason;
+use sync_protocol::journey::Flag;
 use sync_protocol::money::Money;
 
 use crate::check::Check;
 use crate::oracle::Passengers;
 use crate::scenario::{End, Fault, FaultKind, Scenario};
 use crate::world::{Touched, World};
+
+/// Most cards whose flags and postings are counted: a network with more takes its time to fold them.
+const RULES_CARDS_MAX: usize = 20_000;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +71,8 @@ pub struct Report {
     pub seed: u64,
     /// The scenario's name.
     pub scenario: String,
+    /// Its title.
+    pub title: String,
     /// Hash of the scenario's text.
     pub scenario_hash: String,
     /// Hash of everything that happened.
@@ -83,7 +90,7 @@ pub struct Report {
     /// Exits let out.
     pub exits: u64,
     /// Taps turned away, by reason.
-    pub turned_away: std::collections::BTreeMap<Reason, u64>,
+    pub turned_away: BTreeMap<Reason, u64>,
     /// Taps decided by a gate that had not heard the hub for fifteen seconds.
     pub decided_alone: u64,
     /// Entries let in on the unsecured allowance.
@@ -92,6 +99,8 @@ pub struct Report {
     pub overdraft: Money,
     /// What each fault touched.
     pub faults: Vec<FaultReport>,
+    /// How often each flag and each posting rule came up in the hub's books.
+    pub rules: BTreeMap<&'static str, u64>,
 }
 
 impl Report {
@@ -124,6 +133,7 @@ impl Report {
             verdict,
             seed,
             scenario: scenario.name.clone(),
+            title: scenario.title.clone(),
             scenario_hash: hex(&scenario.hash),
             trace_hash: world.trace.hash(),
             checks,
@@ -141,6 +151,7 @@ impl Report {
             overdraft: world.hub.overdraft(),
             faults: faults.collect(),
             turned_away: passengers.turned_away,
+            rules: rules(world),
         }
     }
 
@@ -207,6 +218,23 @@ impl Report {
         line(format!("verdict: {}", self.verdict.word()));
         text
     }
+}
+
+/// Counts the flags and postings of the hub's books.
+fn rules(world: &World) -> BTreeMap<&'static str, u64> {
+    let mut rules = BTreeMap::new();
+    for (card, _) in world.oracle.cards().take(RULES_CARDS_MAX) {
+        let Some(projection) = world.hub.projection(card) else {
+            continue;
+        };
+        let flags = projection.flags.iter().map(|(flag, _)| flag.name());
+        let debt = projection.in_debt().then_some(Flag::Debt.name());
+        let postings = projection.postings.iter().map(|posting| posting.rule.name());
+        for name in flags.chain(debt).chain(postings) {
+            *rules.entry(name).or_default() += 1;
+        }
+    }
+    rules
 }
 
 /// Loss shows by the frames it takes. A link that is cut while it was down already loses none, but the taps at its

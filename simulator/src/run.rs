@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,9 +15,9 @@ use crate::standard_output;
 use crate::world::World;
 
 /// Exit code when a check fails.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// Exit code on bad input.
-const BAD_INPUT: u8 = 2;
+pub(crate) const BAD_INPUT: u8 = 2;
 
 /// What to run.
 #[derive(clap::Args)]
@@ -41,7 +42,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(BAD_INPUT);
         }
     };
-    match simulate(scenario, arguments.seed, &arguments.out) {
+    exit_code(simulate(scenario, arguments.seed, &arguments.out))
+}
+
+/// How the process ends: 0 when every check holds, 1 when one fails, 2 when the run could not be made.
+pub(crate) fn exit_code(ended: anyhow::Result<Verdict>) -> ExitCode {
+    match ended {
         Ok(Verdict::Pass | Verdict::Vacuous) => ExitCode::SUCCESS,
         Ok(Verdict::Fail) => ExitCode::from(FAILED),
         Err(error) => {
@@ -52,23 +58,38 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn simulate(scenario: Scenario, seed: u64, out: &Path) -> anyhow::Result<Verdict> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    let stores = stores_folder().context("cannot make a folder for the gates' stores")?;
-    let title = scenario.title.clone();
-    let (report, summary) = play(scenario, seed, stores.path())?;
-    write(&out.join("report.json"), &serde_json::to_string_pretty(&report)?)?;
-    let page = out.join("report.html");
-    write(&page, &report::html::page(&title, &report))?;
-    let said = format!(
-        "{summary}report: {}
-",
-        page.display()
-    );
+    let (report, summary) = watch(scenario, seed)?;
+    let page = write_report(&report, out, "report")?;
+    let said = format!("{summary}report: {}\n", page.display());
     standard_output::print(&said).context("standard output")?;
     Ok(report.verdict)
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Runs a scenario with a progress bar. Returns the report and the summary for people.
+pub(crate) fn watch(scenario: Scenario, seed: u64) -> anyhow::Result<(Report, String)> {
+    let stores = stores_folder().context("cannot make a folder for the gates' stores")?;
+    let bar = progress_bar("{bar:40} {pos}/{len} simulated seconds, {eta} left", 0);
+    let played = play_watched(scenario, seed, stores.path(), |now_ms, ends_ms| {
+        let seconds = |ms: i64| u64::try_from(ms / 1_000).unwrap_or(0);
+        bar.set_length(seconds(ends_ms));
+        bar.set_position(seconds(now_ms));
+    });
+    bar.finish_and_clear();
+    played
+}
+
+/// Writes `NAME.json` and `NAME.html` into a folder, which is made if need be. Returns the page's path.
+pub(crate) fn write_report(report: &Report, out: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let json = serde_json::to_string_pretty(report)?;
+    write(&out.join(format!("{name}.json")), &json)?;
+    let page = out.join(format!("{name}.html"));
+    write(&page, &report::html::page(report))?;
+    Ok(page)
+}
+
+/// Writes a file.
+pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -77,11 +98,20 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 /// # Errors
 /// The scenario does not fit its network, or a store failed.
 pub fn play(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<(Report, String)> {
+    play_watched(scenario, seed, folder, |_, _| {})
+}
+
+/// Runs a scenario; `progress` hears the virtual time as it passes and when the traffic ends, in milliseconds.
+fn play_watched(
+    scenario: Scenario,
+    seed: u64,
+    folder: &Path,
+    mut progress: impl FnMut(i64, i64),
+) -> anyhow::Result<(Report, String)> {
     let mut world = World::build(scenario, seed, folder)?;
-    let bar = progress_bar(world.traffic_ends_ms());
-    world.run(|now_ms| bar.set_position(u64::try_from(now_ms / 1_000).unwrap_or(0)))?;
+    let ends_ms = world.traffic_ends_ms();
+    world.run(|now_ms| progress(now_ms, ends_ms))?;
     let rested_after_ms = world.come_to_rest()?;
-    bar.finish_and_clear();
     let checks = check::all(&world, rested_after_ms)?;
     let converged_after_ms = check::convergence::longest_ms(&world, rested_after_ms);
     let report = Report::new(&world, seed, checks, converged_after_ms);
@@ -91,17 +121,47 @@ pub fn play(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<(Rep
 
 /// A folder for the stores: in memory where the system has such a place. The simulated gates commit exactly as real
 /// ones do; how long a disk takes over it is no part of virtual time.
-fn stores_folder() -> std::io::Result<tempfile::TempDir> {
+///
+/// # Errors
+/// There is no room for one.
+pub fn stores_folder() -> std::io::Result<tempfile::TempDir> {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
-fn progress_bar(ends_ms: i64) -> ProgressBar {
+/// A progress bar on standard error, hidden where nobody watches.
+pub(crate) fn progress_bar(template: &str, length: u64) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
-    let bar = ProgressBar::with_draw_target(Some(u64::try_from(ends_ms / 1_000).unwrap_or(0)), target);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} simulated seconds, {eta} left");
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    let style = ProgressStyle::with_template(template);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// How long something took in the real world. Nothing in a run depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the speed of a sweep is told to people; no run depends on it"
+    )]
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the speed of a sweep is told to people; no run depends on it"
+    )]
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
 }

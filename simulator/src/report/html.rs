@@ -13,13 +13,13 @@ code{background:#f1f5f9;padding:.1rem .3rem;border-radius:.2rem;overflow-wrap:an
 
 /// The page.
 #[must_use]
-pub fn page(title: &str, report: &Report) -> String {
+pub fn page(report: &Report) -> String {
     let verdict = report.verdict.word();
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>{title}: {verdict}</title><style>{STYLE}</style>\n\
          <h1>{title}</h1>\n<p>Verdict: <strong class=\"verdict {verdict}\">{verdict}</strong></p>\n",
-        title = escaped(title),
+        title = escaped(&report.title),
     );
     let converged = report
         .converged_after_ms

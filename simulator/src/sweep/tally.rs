@@ -1,0 +1,153 @@
+//! What came of many seeds, counted.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Outcome;
+use crate::report::Verdict;
+
+/// Most failing seeds described; the rest are counted.
+const DESCRIBED_MAX: usize = 20;
+/// Most characters of what a check saw in the summary; the kept report has all of it.
+const DETAIL_CHARACTERS: usize = 300;
+
+/// Counts over seeds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Tally {
+    /// Seeds run.
+    pub seeds: u64,
+    /// Seeds of which every check held.
+    pub passed: u64,
+    /// Seeds that showed nothing about one of their faults, while every check held.
+    pub vacuous: u64,
+    /// Taps answered, together.
+    pub taps: u64,
+    /// Faults, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Seeds at which each check failed, by its name.
+    pub broken: BTreeMap<String, Vec<u64>>,
+    /// Flags and postings that the hub's books show at the end, by name: which rules came up.
+    pub rules: BTreeMap<String, u64>,
+    /// Failing seeds with what failed, the lowest seeds first.
+    pub failing: BTreeMap<u64, Vec<String>>,
+    #[serde(skip)]
+    slowest: Option<(Duration, u64)>,
+}
+
+impl Tally {
+    /// Counts a seed.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        for kind in &outcome.kinds {
+            *self.faults.entry(kind).or_default() += 1;
+        }
+        if let Some(report) = outcome.report() {
+            self.taps += report.taps;
+            for (rule, count) in &report.rules {
+                *self.rules.entry((*rule).to_owned()).or_default() += count;
+            }
+            match report.verdict {
+                Verdict::Pass => self.passed += 1,
+                Verdict::Vacuous => self.vacuous += 1,
+                Verdict::Fail => {}
+            }
+        }
+        if outcome.failed() {
+            let mut lines = Vec::new();
+            for (name, detail) in outcome.broken() {
+                self.broken.entry(name.to_owned()).or_default().push(outcome.seed);
+                lines.push(format!("{name}: {}", shortened(detail)));
+            }
+            self.failing.insert(outcome.seed, lines);
+        }
+        self.slowest = self.slowest.max(Some((outcome.took, outcome.seed)));
+    }
+
+    /// How many seeds failed.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failing.len() as u64
+    }
+
+    /// How the sweep ended.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match (self.failing.is_empty(), self.passed) {
+            (false, _) => Verdict::Fail,
+            (true, 0) => Verdict::Vacuous,
+            (true, _) => Verdict::Pass,
+        }
+    }
+
+    /// The summary for people. Failing seeds are kept in `keep`.
+    #[must_use]
+    pub fn summary(&self, took: Duration, threads: usize, keep: &Path) -> String {
+        let mut text = String::new();
+        let mut line = |words: String| {
+            let _ = writeln!(text, "{words}");
+        };
+        for (seed, lines) in self.failing.iter().take(DESCRIBED_MAX) {
+            line(format!("seed {seed} failed"));
+            lines.iter().for_each(|words| line(format!("  {words}")));
+        }
+        let more = self.failing.len().saturating_sub(DESCRIBED_MAX);
+        if more > 0 {
+            line(format!("and {more} more seeds failed"));
+        }
+        for (name, seeds) in &self.broken {
+            line(format!("{:>6} seeds broke: {name}", seeds.len()));
+        }
+        if !self.failing.is_empty() {
+            line(format!(
+                "Failing seeds are kept in {}; run one again: simulator replay {}/seed-{}.toml\n",
+                keep.display(),
+                keep.display(),
+                self.failing.keys().next().copied().unwrap_or_default(),
+            ));
+        }
+        let listed = |counts: Vec<(&str, u64)>| {
+            let words: Vec<String> = counts
+                .iter()
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
+            words.join(", ")
+        };
+        let faults = self.faults.iter().map(|(kind, count)| (*kind, *count)).collect();
+        let rules = self
+            .rules
+            .iter()
+            .map(|(rule, count)| (rule.as_str(), *count))
+            .collect();
+        line(format!("Faults: {}", listed(faults)));
+        line(format!("Flags and postings: {}", listed(rules)));
+        let took_ms = took.as_millis().max(1);
+        let tenths = u128::from(self.seeds) * 10_000 / took_ms;
+        line(format!(
+            "{} seeds: {} passed, {} failed, {} vacuous; {} taps; {} s on {threads} threads, {}.{} seeds per second",
+            self.seeds,
+            self.passed,
+            self.failed(),
+            self.vacuous,
+            self.taps,
+            took.as_secs(),
+            tenths / 10,
+            tenths % 10,
+        ));
+        if let Some((took, seed)) = self.slowest {
+            line(format!("Slowest: seed {seed}, {} ms", took.as_millis()));
+        }
+        line(format!("verdict: {}", self.verdict().word()));
+        text
+    }
+}
+
+fn shortened(detail: &str) -> String {
+    match detail.char_indices().nth(DETAIL_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &detail[..end]),
+        None => detail.to_owned(),
+    }
+}
