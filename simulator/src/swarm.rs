@@ -8,10 +8,9 @@
 mod faults;
 mod knobs;
 
-use std::fmt::Write as _;
-
 use crate::random::Stream;
 use crate::scenario::{Scenario, ScenarioError};
+use crate::world::is_carried_out;
 
 /// A scenario drawn from a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +49,13 @@ pub fn draw(seed: u64) -> Drawn {
     let calm = calm.unwrap_or_else(|error| panic!("BUG: the swarm drew no scenario: {error}\n{text}"));
     let mut kinds = Vec::new();
     for fault in faults::draw(&calm, &mut stream) {
-        let _ = write!(text, "\n[[fault]]\n{}", fault.text());
-        kinds.push(fault.kind);
+        let with_it = format!("{text}\n[[fault]]\n{}", fault.text());
+        let read = Scenario::parse("swarm", "swarm", &with_it)
+            .unwrap_or_else(|error| panic!("BUG: the swarm drew no fault: {error}\n{with_it}"));
+        if read.faults.iter().all(|fault| is_carried_out(&fault.kind)) {
+            text = with_it;
+            kinds.push(fault.kind);
+        }
     }
     Drawn { seed, text, kinds }
 }
@@ -79,8 +83,10 @@ mod tests {
     fn every_kind_of_fault_is_drawn_often() {
         let mut counts = std::collections::BTreeMap::new();
         for seed in 0..1_000 {
-            for kind in draw(seed).kinds {
-                *counts.entry(kind).or_insert(0_u32) += 1;
+            let mut stream = Stream::new(seed, "swarm");
+            let calm = Scenario::parse("t", "t", &knobs::draw(seed, &mut stream)).unwrap();
+            for fault in faults::draw(&calm, &mut stream) {
+                *counts.entry(fault.kind).or_insert(0_u32) += 1;
             }
         }
         for kind in faults::KINDS {

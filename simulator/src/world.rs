@@ -18,6 +18,7 @@ use sync_protocol::peer::Input;
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
 
 pub use faults::Touched;
+pub(crate) use faults::is_carried_out;
 
 use crate::check::Steps;
 use crate::network::{Link, Network, RECONNECT_MS};

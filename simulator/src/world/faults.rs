@@ -34,7 +34,7 @@ pub struct Touched {
 }
 
 /// Whether the world does anything at such a fault.
-pub(super) const fn is_carried_out(kind: &FaultKind) -> bool {
+pub(crate) const fn is_carried_out(kind: &FaultKind) -> bool {
     match kind {
         FaultKind::Island { .. } | FaultKind::HubAway | FaultKind::Cut { .. } => true,
         FaultKind::Lossy {
