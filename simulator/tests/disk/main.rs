@@ -3,3 +3,4 @@
 
 mod commits;
 mod faults;
+mod store;
