@@ -6,6 +6,7 @@
 mod document;
 mod engine;
 mod error;
+mod fare_change;
 mod fault;
 mod library;
 mod network;
@@ -24,6 +25,7 @@ use serde::de::IgnoredAny;
 
 pub use engine::{Engine, SignatureKind, StoreKind};
 pub use error::ScenarioError;
+pub use fare_change::{FARE_CHANGES_MAX, FareChange};
 pub use fault::{
     ByzantineKind, CrashMoment, End, Entry as FaultEntry, FAULTS_MAX, Fault, FaultKind, Heal, PoisonKind,
     catalogue as fault_catalogue,
@@ -33,7 +35,7 @@ pub use network::NetworkTable;
 pub use number::{PerMille, Within};
 pub use policy::PolicyTable;
 pub use time::TimeOfDay;
-pub use traffic::Traffic;
+pub use traffic::{DayCurve, Pair, Pairs, PerHour, Traffic};
 
 use crate::topology::Topology;
 use document::{Document, Wrong};
@@ -66,6 +68,8 @@ pub struct Scenario {
     pub policy: PolicyTable,
     /// How the simulator works.
     pub engine: Engine,
+    /// Fare versions after the first, as they are published.
+    pub fare_changes: Vec<FareChange>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// Hash of the text, for the report.
@@ -90,6 +94,8 @@ struct Written {
     engine: Engine,
     #[expect(dead_code, reason = "read apart; named here for the list of allowed keys")]
     fault: Option<IgnoredAny>,
+    #[expect(dead_code, reason = "read apart; named here for the list of allowed keys")]
+    fare_change: Option<IgnoredAny>,
 }
 
 impl Scenario {
@@ -142,6 +148,7 @@ impl Scenario {
         let mut document = Document::parse(text)?;
         let network = document.take("network");
         let faults = document.take_tables("fault")?;
+        let fare_changes = document.take_tables("fare_change")?;
         let written: Written = document.read_rest()?;
         let title = written.title.get_ref();
         if !(1..=TITLE_CHARACTERS_MAX).contains(&title.chars().count()) || title.chars().any(char::is_control)
@@ -152,6 +159,7 @@ impl Scenario {
         let network = NetworkTable::read(network)?;
         let topology = network.build();
         let duration_s = written.duration_s.get();
+        written.traffic.pairs.check(&topology).map_err(|wrong| wrong.within("pairs"))?;
         let mut policy = written.policy;
         if let Some(orphan_policy) = written.traffic.orphan_policy {
             policy.orphan_policy = orphan_policy;
@@ -166,6 +174,7 @@ impl Scenario {
             traffic: written.traffic,
             policy,
             engine: written.engine,
+            fare_changes: fare_change::read(fare_changes, duration_s)?,
             faults: fault::read(faults, duration_s, &topology)?,
             hash: *blake3::hash(text.as_bytes()).as_bytes(),
             topology: Arc::new(topology),

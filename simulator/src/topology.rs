@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use sync_protocol::decide::{Gate, GateType, Mode};
+use sync_protocol::fact::Direction;
 use sync_protocol::fare::{FareError, FareVersion, OrphanPolicy};
 use sync_protocol::id::{GateCode, GateId, NodeId, TerminalCode};
 use sync_protocol::money::Money;
@@ -59,6 +60,14 @@ pub struct GateSite {
     /// Whether passengers use it.
     #[serde(default)]
     pub status: GateService,
+}
+
+impl GateSite {
+    /// Whether passengers use it this way.
+    #[must_use]
+    pub fn is_used_for(&self, direction: Direction) -> bool {
+        self.status == GateService::Online && self.kind.serves(direction)
+    }
 }
 
 /// A network.

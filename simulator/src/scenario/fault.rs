@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sync_protocol::id::{GateCode, TerminalCode};
 
 pub use catalogue::{Entry, catalogue};
+pub(super) use places::find_terminal;
 
 use super::document::{self, Table, Wrong};
 use super::number::zero;

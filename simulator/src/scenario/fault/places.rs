@@ -9,11 +9,11 @@ use crate::topology::Topology;
 const NAMES_SHOWN: usize = 40;
 
 /// A name that the network does not have.
-pub(super) struct Misplaced {
+pub(in crate::scenario) struct Misplaced {
     /// Under which key it is written.
     pub(super) key: &'static str,
     /// What is wrong and what is allowed.
-    pub(super) message: String,
+    pub(in crate::scenario) message: String,
 }
 
 impl Misplaced {
@@ -50,7 +50,11 @@ pub(super) fn check(kind: &FaultKind, network: &Topology) -> Result<(), Misplace
     }
 }
 
-fn find_terminal(network: &Topology, terminal: TerminalCode) -> Result<(), Misplaced> {
+/// Whether the network has the terminal.
+pub(in crate::scenario) fn find_terminal(
+    network: &Topology,
+    terminal: TerminalCode,
+) -> Result<(), Misplaced> {
     if network.terminals.iter().any(|known| known.code == terminal) {
         return Ok(());
     }
