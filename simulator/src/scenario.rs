@@ -159,7 +159,11 @@ impl Scenario {
         let network = NetworkTable::read(network)?;
         let topology = network.build();
         let duration_s = written.duration_s.get();
-        written.traffic.pairs.check(&topology).map_err(|wrong| wrong.within("pairs"))?;
+        written
+            .traffic
+            .pairs
+            .check(&topology)
+            .map_err(|wrong| wrong.within("pairs"))?;
         let mut policy = written.policy;
         if let Some(orphan_policy) = written.traffic.orphan_policy {
             policy.orphan_policy = orphan_policy;

@@ -101,10 +101,36 @@ impl Topology {
         from_ms: i64,
         policy: OrphanPolicy,
     ) -> Result<FareVersion, FareError> {
-        let routes = self.fares.iter();
-        let fares =
-            routes.flat_map(|(from, prices)| prices.iter().map(move |(to, price)| (*from, *to, *price)));
+        FareVersion::new(version, from_ms, policy, self.routes())
+    }
+
+    /// A later version: the network's fares in thousandths, in steps of five hundred rupiah.
+    ///
+    /// # Errors
+    /// The fares are not a table.
+    pub fn changed_fares(
+        &self,
+        version: u32,
+        from_ms: i64,
+        policy: OrphanPolicy,
+        per_mille: i64,
+    ) -> Result<FareVersion, FareError> {
+        let step = Money::rupiah(500).as_hundredths();
+        let changed =
+            |price: Money| Money::hundredths(price.as_hundredths() * per_mille / 1_000 / step * step);
+        let fares = self.routes().map(|(from, to, price)| (from, to, changed(price)));
         FareVersion::new(version, from_ms, policy, fares)
+    }
+
+    /// The fare of a route.
+    #[must_use]
+    pub fn fare(&self, from: TerminalCode, to: TerminalCode) -> Option<Money> {
+        self.fares.get(&from)?.get(&to).copied()
+    }
+
+    fn routes(&self) -> impl Iterator<Item = (TerminalCode, TerminalCode, Money)> + '_ {
+        let routes = self.fares.iter();
+        routes.flat_map(|(from, prices)| prices.iter().map(move |(to, price)| (*from, *to, *price)))
     }
 
     /// The highest fare of the network.

@@ -51,7 +51,12 @@ impl Traffic {
     pub fn draw(scenario: &Scenario, network: &Topology, seed: u64) -> Traffic {
         let cards = Cards::draw(scenario, network, &mut Stream::new(seed, "cards"));
         let trips = trips::draw(scenario, network, cards.count(), &mut Stream::new(seed, "trips"));
-        let decisions = decisions::draw(scenario, &trips, cards.count(), &mut Stream::new(seed, "decisions"));
+        let decisions = decisions::draw(
+            scenario,
+            &trips,
+            cards.count(),
+            &mut Stream::new(seed, "decisions"),
+        );
         let last_ms = trips.iter().map(Trip::ends_ms).max().unwrap_or(0);
         Traffic {
             ends_ms: last_ms.max(scenario.duration_s * SECOND_MS),

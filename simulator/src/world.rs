@@ -31,7 +31,7 @@ use crate::scenario::Scenario;
 use crate::series::Series;
 use crate::topology::Topology;
 use crate::trace::Trace;
-use crate::traffic::{Decision, Traffic};
+use crate::traffic::{Step, Traffic};
 use crate::trust::Authority;
 
 /// Gates send a sign of life this often (domain 7).
@@ -67,12 +67,10 @@ pub(crate) enum Event {
     Beat(NodeId),
     /// The hub settles.
     Settle,
-    /// A passenger taps in.
-    Entry(usize),
-    /// The same card again at the same gate.
-    Repeat(usize),
-    /// A passenger taps out.
-    Exit(usize),
+    /// The first tap of a trip.
+    Trip(usize),
+    /// A later one.
+    Step(usize, Step),
     /// The hub's staff or a channel decides something.
     Decide(usize),
     /// A fault begins.
@@ -195,10 +193,7 @@ impl World {
             let first_ms = self.stream.between(1_000, period_ms.min(5_000));
             self.schedule.at(first_ms, Event::Beat(node));
         }
-        for (index, trip) in self.traffic.trips.iter().enumerate() {
-            self.schedule
-                .at(WARM_UP_MS + trip.entry_at_ms, Event::Entry(index));
-        }
+        self.plan_trip(0);
         for (index, (at_ms, _)) in self.traffic.decisions.iter().enumerate() {
             self.schedule.at(WARM_UP_MS + at_ms, Event::Decide(index));
         }
@@ -244,17 +239,8 @@ impl World {
     /// When the last passenger has left and the last fault is over, milliseconds after the start.
     #[must_use]
     pub fn traffic_ends_ms(&self) -> i64 {
-        let last_exit_ms = self
-            .traffic
-            .trips
-            .iter()
-            .map(|trip| trip.entry_at_ms + trip.ride_ms)
-            .max()
-            .unwrap_or(0);
-        WARM_UP_MS
-            + last_exit_ms
-                .max(self.scenario.duration_s * SECOND_MS)
-                .max(self.scenario.healed_at_s() * SECOND_MS)
+        let healed_ms = self.scenario.healed_at_s() * SECOND_MS;
+        WARM_UP_MS + self.traffic.ends_ms().max(healed_ms)
     }
 
     /// Lets the network come to rest. Returns how long it took until everybody was level, or `None` when that took
@@ -299,17 +285,11 @@ impl World {
             Event::Timer(node) => self.wake(node),
             Event::Beat(node) => self.send_beat(node),
             Event::Settle => self.settle()?,
-            Event::Entry(trip) => self.enter(trip)?,
-            Event::Repeat(trip) => {
-                let trip = self.traffic.trips[trip];
-                self.tap(trip.entry_gate, trip.card, Direction::Entry)?;
+            Event::Trip(trip) => {
+                self.plan_trip(trip + 1);
+                self.step(trip, self.traffic.trips[trip].first())?;
             }
-            Event::Exit(trip) => {
-                let trip = self.traffic.trips[trip];
-                if let Some(gate) = trip.exit_gate {
-                    self.tap(gate, trip.card, Direction::Exit)?;
-                }
-            }
+            Event::Step(trip, step) => self.step(trip, step)?,
             Event::Decide(index) => self.decide(index)?,
             Event::FaultBegins(index) => self.begin_fault(index),
             Event::FaultEnds(index) => self.end_fault(index),
@@ -318,13 +298,20 @@ impl World {
         Ok(())
     }
 
-    fn enter(&mut self, index: usize) -> anyhow::Result<()> {
-        let trip = self.traffic.trips[index];
-        if self.tap(trip.entry_gate, trip.card, Direction::Entry)? {
-            self.schedule.after(trip.ride_ms, Event::Exit(index));
-            if let Some(after_ms) = trip.repeat_after_ms {
-                self.schedule.after(after_ms, Event::Repeat(index));
-            }
+    /// Plans the first tap of a trip; the trips are in order of time, so one at a time is enough.
+    fn plan_trip(&mut self, trip: usize) {
+        if let Some(planned) = self.traffic.trips.get(trip) {
+            self.schedule
+                .at(WARM_UP_MS + planned.begins_ms(), Event::Trip(trip));
+        }
+    }
+
+    /// A tap of a trip, and what its passenger does next.
+    fn step(&mut self, trip: usize, step: Step) -> anyhow::Result<()> {
+        let tap = self.traffic.tap(trip, step);
+        let opened = self.tap(tap.gate, tap.card, tap.direction)?;
+        for (after_ms, step) in self.traffic.after(trip, step, opened) {
+            self.schedule.after(after_ms, Event::Step(trip, step));
         }
         Ok(())
     }
@@ -368,10 +355,9 @@ impl World {
     fn decide(&mut self, index: usize) -> anyhow::Result<()> {
         let (_, decision) = self.traffic.decisions[index];
         let now_ms = self.schedule.now_ms();
-        let runs = match decision {
-            Decision::TopUp { card, amount, number } => self.hub.top_up(now_ms, card, amount, number)?,
-            Decision::Block { card } => self.hub.block(now_ms, card)?,
-        };
+        let runs = self
+            .hub
+            .carry_out(now_ms, decision, &self.traffic.cards, &self.scenario)?;
         self.publish(runs);
         self.settle_soon();
         Ok(())

@@ -1,17 +1,17 @@
 //! The hub: its real core over the ledger in memory, and the sync engine.
 
+mod staff;
+
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use anyhow::Context as _;
 use hub::decisions::{Decision, Terms};
 use hub::ledger::JournalEntry;
-use hub::ledger::memory::{AuditError, MemoryLedger};
+use hub::ledger::memory::{AuditError, DecisionError, MemoryLedger};
 use hub::outbox::Event;
 use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
 use sync_protocol::codec;
 use sync_protocol::ed25519::Ed25519Signer;
-use sync_protocol::fact::CardStatus;
 use sync_protocol::fare::FareVersion;
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{CardId, GateId, NodeId, SiteId};
@@ -24,6 +24,7 @@ use sync_protocol::wire::Heartbeat;
 
 use super::{Shell, signed_beat};
 use crate::random::Stream;
+use crate::traffic::Cards;
 use crate::trust::Authority;
 
 /// Changesets settled in one step.
@@ -88,7 +89,7 @@ impl HubNode {
         &mut self,
         fares: FareVersion,
         gates: &[(GateId, &'static str)],
-        cards: &[(CardId, Money)],
+        cards: &Cards,
     ) -> anyhow::Result<Vec<Run>> {
         let mut runs = self.decide(0, &[Decision::Fares(fares)])?;
         let rows: Vec<Decision> = gates
@@ -96,56 +97,19 @@ impl HubNode {
             .map(|(gate, status)| Decision::Row(status_row(*gate, status)))
             .collect();
         runs.extend(self.decide(0, &rows)?);
-        let issue = |(card, _): &(CardId, Money)| Decision::Issue { card: *card };
-        let pay = |(card, amount): &(CardId, Money)| {
-            let reference = format!("first-{card}");
-            Decision::TopUp {
-                card: *card,
-                amount: *amount,
-                reference,
-            }
-        };
+        let issue = cards.iter().map(|(card, _)| Decision::Issue { card });
         let paid = cards.iter().filter(|(_, amount)| *amount > Money::ZERO);
-        let decisions: Vec<Decision> = cards.iter().map(issue).chain(paid.map(pay)).collect();
-        for some in decisions.chunks(hub::decisions::DECISIONS_MAX) {
-            runs.extend(self.decide(0, some)?);
+        let pay = paid.map(|(card, amount)| Decision::TopUp {
+            card,
+            amount,
+            reference: format!("first-{card}"),
+        });
+        let mut decisions = issue.chain(pay).peekable();
+        while decisions.peek().is_some() {
+            let some: Vec<Decision> = decisions.by_ref().take(hub::decisions::DECISIONS_MAX).collect();
+            runs.extend(self.decide(0, &some)?);
         }
         Ok(runs)
-    }
-
-    /// A top-up through an online channel.
-    ///
-    /// # Errors
-    /// The decision is refused.
-    pub fn top_up(
-        &mut self,
-        now_ms: i64,
-        card: CardId,
-        amount: Money,
-        number: u32,
-    ) -> anyhow::Result<Vec<Run>> {
-        self.decide(
-            now_ms,
-            &[Decision::TopUp {
-                card,
-                amount,
-                reference: format!("online-{number}"),
-            }],
-        )
-    }
-
-    /// Blocks a card.
-    ///
-    /// # Errors
-    /// The decision is refused.
-    pub fn block(&mut self, now_ms: i64, card: CardId) -> anyhow::Result<Vec<Run>> {
-        self.decide(
-            now_ms,
-            &[Decision::Status {
-                card,
-                status: CardStatus::Blocked,
-            }],
-        )
     }
 
     fn decide(&mut self, now_ms: i64, decisions: &[Decision]) -> anyhow::Result<Vec<Run>> {
@@ -155,14 +119,18 @@ impl HubNode {
             lead_time_ms: 0,
             override_lead_time: true,
         };
+        Ok(self.decide_under(decisions, &terms)?)
+    }
+
+    fn decide_under(&mut self, decisions: &[Decision], terms: &Terms) -> Result<Vec<Run>, DecisionError> {
         let authority = self
             .authority
             .as_ref()
-            .context("BUG: trust is given before anything is decided")?;
-        Ok(self
+            .expect("BUG: trust is given before anything is decided");
+        let decided = self
             .ledger
-            .decide(decisions, &terms, &self.signer, authority.as_ref())?
-            .runs)
+            .decide(decisions, terms, &self.signer, authority.as_ref())?;
+        Ok(decided.runs)
     }
 
     /// Settles what came in.

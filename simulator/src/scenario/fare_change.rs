@@ -36,7 +36,10 @@ const fn lead_time() -> Within<0, DURATION_S_MAX> {
 /// Reads every `[[fare_change]]`.
 pub(super) fn read(tables: Vec<Table<'_>>, duration_s: i64) -> Result<Vec<FareChange>, Wrong> {
     if let Some(excess) = tables.get(FARE_CHANGES_MAX) {
-        let message = format!("{} fare changes: at most {FARE_CHANGES_MAX} are allowed", tables.len());
+        let message = format!(
+            "{} fare changes: at most {FARE_CHANGES_MAX} are allowed",
+            tables.len()
+        );
         return Err(Wrong::at(excess.span().start, message));
     }
     let mut changes: Vec<FareChange> = Vec::new();
@@ -59,10 +62,16 @@ fn check(
 ) -> Result<(), (&'static str, String)> {
     let (at_s, lead_s) = (change.at_s.get(), change.lead_s.get());
     if at_s > duration_s {
-        return Err(("at_s", format!("it comes into force {at_s} s after the start, the traffic ends after {duration_s} s")));
+        return Err((
+            "at_s",
+            format!("it comes into force {at_s} s after the start, the traffic ends after {duration_s} s"),
+        ));
     }
     if lead_s > at_s {
-        return Err(("lead_s", format!("it would be published before the start: 0 to {at_s} are allowed")));
+        return Err((
+            "lead_s",
+            format!("it would be published before the start: 0 to {at_s} are allowed"),
+        ));
     }
     let wanted_s = change.lead_time_s.get();
     if lead_s < wanted_s && !change.override_lead_time {
@@ -72,7 +81,8 @@ fn check(
         return Err(("lead_s", message));
     }
     if before.is_some_and(|before| before.at_s.get() - before.lead_s.get() > at_s - lead_s) {
-        let message = "it would be published before the change above it: versions are numbered as they are published";
+        let message =
+            "it would be published before the change above it: versions are numbered as they are published";
         return Err(("at_s", message.to_owned()));
     }
     Ok(())

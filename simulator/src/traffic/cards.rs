@@ -69,6 +69,8 @@ impl Cards {
 
     /// Every issued card and what it starts with.
     pub fn iter(&self) -> impl Iterator<Item = (CardId, Money)> + '_ {
-        (0..).take(self.count()).map(|number| (self.id(number), self.balance(number)))
+        (0..)
+            .take(self.count())
+            .map(|number| (self.id(number), self.balance(number)))
     }
 }

@@ -133,7 +133,9 @@ impl Destinations {
 
 fn places_of(network: &Topology) -> BTreeMap<TerminalCode, usize> {
     let terminals = network.terminals.iter().zip(0..);
-    terminals.map(|(terminal, place)| (terminal.code, place)).collect()
+    terminals
+        .map(|(terminal, place)| (terminal.code, place))
+        .collect()
 }
 
 fn doors_of(network: &Topology) -> Vec<Doors> {
@@ -144,7 +146,10 @@ fn doors_of(network: &Topology) -> Vec<Doors> {
             continue;
         };
         let number = gate.id.0;
-        match (site.is_used_for(Direction::Entry), site.is_used_for(Direction::Exit)) {
+        match (
+            site.is_used_for(Direction::Entry),
+            site.is_used_for(Direction::Exit),
+        ) {
             (true, true) => {
                 doors.entries.push(number);
                 doors.exits.push(number);
@@ -166,12 +171,18 @@ fn doors_of(network: &Topology) -> Vec<Doors> {
 /// How central each terminal is, 1 to [`CENTRE_WEIGHT`]. The centre is where it is cheapest to get to from everywhere.
 fn centrality(network: &Topology) -> Vec<u64> {
     let codes: Vec<TerminalCode> = network.terminals.iter().map(|terminal| terminal.code).collect();
-    let fare = |from: TerminalCode, to: TerminalCode| network.fare(from, to).unwrap_or(Money::ZERO).as_hundredths();
+    let fare =
+        |from: TerminalCode, to: TerminalCode| network.fare(from, to).unwrap_or(Money::ZERO).as_hundredths();
     let total = |to: &TerminalCode| -> i64 { codes.iter().map(|from| fare(*from, *to)).sum() };
     let Some(centre) = codes.iter().copied().min_by_key(total) else {
         return Vec::new();
     };
-    let furthest = codes.iter().map(|from| fare(*from, centre)).max().unwrap_or(0).max(1);
+    let furthest = codes
+        .iter()
+        .map(|from| fare(*from, centre))
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let weight = |from: &TerminalCode| {
         let nearness = furthest - fare(*from, centre);
         (1 + (CENTRE_WEIGHT - 1) * nearness / furthest).unsigned_abs()

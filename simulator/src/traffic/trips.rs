@@ -51,7 +51,11 @@ pub(super) fn draw(scenario: &Scenario, network: &Topology, cards: usize, stream
         let origin = destinations.doors(origin);
         // Nobody turns round where no gate lets out.
         let turns_round = same_station && !origin.exits.is_empty();
-        let destination = if turns_round { origin } else { destinations.doors(destination) };
+        let destination = if turns_round {
+            origin
+        } else {
+            destinations.doors(destination)
+        };
         let ride_ms = draw_ride(table, turns_round, stream);
         let stray = stream.chance(table.unknown_card_per_mille.share());
         let card = if stray {
@@ -125,13 +129,7 @@ fn draw_trip(
 }
 
 /// What the passenger does besides: of several the first that is drawn.
-fn draw_aside(
-    table: &Table,
-    trip: &Trip,
-    origin: &Doors,
-    destination: &Doors,
-    stream: &mut Stream,
-) -> Aside {
+fn draw_aside(table: &Table, trip: &Trip, origin: &Doors, destination: &Doors, stream: &mut Stream) -> Aside {
     let repeats = stream.chance(table.repeated_tap_per_mille.share());
     let passes_back = stream.chance(table.pass_back_per_mille.share());
     let leaves_again = stream.chance(table.second_exit_per_mille.share());
@@ -156,12 +154,23 @@ fn draw_aside(
     }
     if wrong_way {
         let after_ms = after(WRONG_WAY_MS);
-        let (way_in, way_out) = (stream.pick(&origin.exits_only).copied(), stream.pick(&destination.entries_only));
+        let (way_in, way_out) = (
+            stream.pick(&origin.exits_only).copied(),
+            stream.pick(&destination.entries_only),
+        );
         match (way_in.filter(|_| enters), way_out.filter(|_| leaves)) {
             (Some(gate), None) => return Aside::WrongWayIn { gate, after_ms },
-            (None, Some(gate)) => return Aside::WrongWayOut { gate: *gate, after_ms },
+            (None, Some(gate)) => {
+                return Aside::WrongWayOut {
+                    gate: *gate,
+                    after_ms,
+                };
+            }
             (Some(_), Some(gate)) if stream.chance(500) => {
-                return Aside::WrongWayOut { gate: *gate, after_ms };
+                return Aside::WrongWayOut {
+                    gate: *gate,
+                    after_ms,
+                };
             }
             (Some(gate), Some(_)) => return Aside::WrongWayIn { gate, after_ms },
             (None, None) => {}
@@ -188,11 +197,7 @@ fn draw_clone(
 
 /// Calls `arrive` with every time at which a trip begins and its hour of the day, minute by minute: as many as the
 /// day's curve says, the fraction left to chance.
-fn for_each_arrival(
-    scenario: &Scenario,
-    stream: &mut Stream,
-    mut arrive: impl FnMut(i64, i64, &mut Stream),
-) {
+fn for_each_arrival(scenario: &Scenario, stream: &mut Stream, mut arrive: impl FnMut(i64, i64, &mut Stream)) {
     let peak = scenario.traffic.trips_per_hour_at_peak.get();
     let mut times = Vec::new();
     for minute in 0..scenario.duration_s / 60 {

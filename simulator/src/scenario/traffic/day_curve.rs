@@ -70,7 +70,9 @@ impl<'de> Visitor<'de> for NameOrHours {
         let shares = <[u32; HOURS]>::try_from(shares)
             .map_err(|shares| de::Error::invalid_length(shares.len(), &self))?;
         if shares.iter().all(|share| *share == 0) {
-            return Err(de::Error::custom("a day without trips: at least one hour is above 0"));
+            return Err(de::Error::custom(
+                "a day without trips: at least one hour is above 0",
+            ));
         }
         Ok(DayCurve(shares))
     }

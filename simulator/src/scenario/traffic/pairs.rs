@@ -49,7 +49,8 @@ impl Pairs {
         };
         pairs.iter().try_for_each(|pair| {
             if pair.from.get_ref() == pair.to.get_ref() {
-                let message = "a pair leads elsewhere: same_station_per_mille draws trips within one terminal";
+                let message =
+                    "a pair leads elsewhere: same_station_per_mille draws trips within one terminal";
                 return Err(Wrong::at(pair.to.span().start, message));
             }
             check_end(&pair.from, Direction::Entry, network)?;
