@@ -3,6 +3,7 @@
 
 pub mod gate;
 pub mod hub;
+pub mod store;
 
 use sync_protocol::changeset::{Head, Run, Signature, Signer};
 use sync_protocol::have::{Range, SiteHave};

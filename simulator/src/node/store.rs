@@ -1,0 +1,207 @@
+//! Where a simulated gate keeps its facts: the production store, or a model of it for large networks.
+//!
+//! The methods are those of [`edge_node::store::Store`] that the simulator uses, with their promises.
+
+use edge_node::store::{
+    Counters, Decided, IngestError, Ingested, Quarantined, Store, StoreDigest, StoreError, Unrecorded,
+};
+use sync_protocol::changeset::{Head, Run};
+use sync_protocol::codec;
+use sync_protocol::decide::{CardKnowledge, Presentation};
+use sync_protocol::have::{Have, Range};
+use sync_protocol::id::{CardId, Seq, SiteId};
+use sync_protocol::time::Stamp;
+use sync_protocol::wire::Heartbeat;
+
+use crate::trust::Authority;
+
+/// A gate's store.
+pub trait GateStore {
+    /// See [`Store::taps`].
+    ///
+    /// # Errors
+    /// The store failed. Nothing is committed.
+    fn taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<Vec<Decided>, StoreError>;
+
+    /// See [`Store::seal`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn seal(&mut self) -> Result<Option<Run>, StoreError>;
+
+    /// See [`Store::decide_only`].
+    fn decide_only(&self, presentation: &Presentation, age_ms: i64) -> Unrecorded;
+
+    /// See [`Store::ingest`].
+    ///
+    /// # Errors
+    /// The run is refused, or the store failed.
+    fn ingest(&mut self, run: &Run, trust: &Authority) -> Result<Ingested, IngestError>;
+
+    /// Appends and applies the first changeset of a run that is new, and nothing more of it.
+    ///
+    /// # Errors
+    /// See [`GateStore::ingest`].
+    fn ingest_one(&mut self, run: &Run, trust: &Authority) -> Result<Ingested, IngestError>;
+
+    /// See [`Store::serve`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, StoreError>;
+
+    /// See [`Store::have`].
+    fn have(&self) -> &Have;
+
+    /// See [`Store::head`].
+    fn head(&self, site: SiteId) -> Head {
+        self.have().head(site)
+    }
+
+    /// See [`Store::site`].
+    fn site(&self) -> SiteId;
+
+    /// See [`Store::covered`].
+    fn covered(&self, site: SiteId) -> Seq;
+
+    /// See [`Store::card`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn card(&self, card: CardId) -> Result<CardKnowledge, StoreError>;
+
+    /// See [`Store::digest`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn digest(&self) -> Result<StoreDigest, StoreError>;
+
+    /// Digest of the settled cards, comparable with the hub's.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn settled_digest(&self) -> anyhow::Result<[u8; 32]>;
+
+    /// See [`Store::last_stamp`].
+    fn last_stamp(&self) -> Stamp;
+
+    /// See [`Store::set_uncertainty_ms`].
+    fn set_uncertainty_ms(&mut self, uncertainty_ms: u32);
+
+    /// See [`Store::counters`].
+    fn counters(&self) -> Counters;
+
+    /// See [`Store::quarantine`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// See [`Store::set_aside`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn set_aside(&self) -> Result<(u64, u64), StoreError>;
+
+    /// See [`Store::save_heartbeat`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn save_heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
+
+    /// See [`Store::heartbeats`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn heartbeats(&self) -> Result<Vec<Heartbeat>, StoreError>;
+}
+
+impl GateStore for Store {
+    fn taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<Vec<Decided>, StoreError> {
+        Store::taps(self, presentations, age_ms)
+    }
+
+    fn seal(&mut self) -> Result<Option<Run>, StoreError> {
+        Store::seal(self)
+    }
+
+    fn decide_only(&self, presentation: &Presentation, age_ms: i64) -> Unrecorded {
+        Store::decide_only(self, presentation, age_ms)
+    }
+
+    fn ingest(&mut self, run: &Run, trust: &Authority) -> Result<Ingested, IngestError> {
+        Store::ingest(self, run, trust)
+    }
+
+    fn ingest_one(&mut self, run: &Run, trust: &Authority) -> Result<Ingested, IngestError> {
+        let verified = self.verify(run, trust)?;
+        self.ingest_slice(&verified, 1)
+    }
+
+    fn serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, StoreError> {
+        Store::serve(self, range, bytes_max)
+    }
+
+    fn have(&self) -> &Have {
+        Store::have(self)
+    }
+
+    fn site(&self) -> SiteId {
+        Store::site(self)
+    }
+
+    fn covered(&self, site: SiteId) -> Seq {
+        Store::covered(self, site)
+    }
+
+    fn card(&self, card: CardId) -> Result<CardKnowledge, StoreError> {
+        Store::card(self, card)
+    }
+
+    fn digest(&self) -> Result<StoreDigest, StoreError> {
+        Store::digest(self)
+    }
+
+    fn settled_digest(&self) -> anyhow::Result<[u8; 32]> {
+        let mut hasher = super::settled_hasher();
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT card, revision, state FROM cards ORDER BY card")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let card: CardId = row.get::<_, String>(0)?.parse()?;
+            let revision = u64::try_from(row.get::<_, i64>(1)?)?;
+            let state: Vec<u8> = row.get(2)?;
+            hasher.update(&codec::encode(&(card, revision, state)));
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    fn last_stamp(&self) -> Stamp {
+        Store::last_stamp(self)
+    }
+
+    fn set_uncertainty_ms(&mut self, uncertainty_ms: u32) {
+        Store::set_uncertainty_ms(self, uncertainty_ms);
+    }
+
+    fn counters(&self) -> Counters {
+        Store::counters(self)
+    }
+
+    fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        Store::quarantine(self)
+    }
+
+    fn set_aside(&self) -> Result<(u64, u64), StoreError> {
+        Store::set_aside(self)
+    }
+
+    fn save_heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        Store::save_heartbeat(self, heartbeat)
+    }
+
+    fn heartbeats(&self) -> Result<Vec<Heartbeat>, StoreError> {
+        Store::heartbeats(self)
+    }
+}
