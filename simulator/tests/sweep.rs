@@ -13,8 +13,8 @@ starts_at = "07:00"
 duration_s = 120
 converge_within_s = 1
 [traffic]
-cards = 5
-trips_per_hour_at_peak = 300
+cards = 20
+trips_per_hour_at_peak = 900
 [[fault]]
 at_s = 5
 for_s = 1
