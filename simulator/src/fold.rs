@@ -4,6 +4,7 @@
 //! ([`output`]). Exit code 0; 2 on bad input, with nothing on standard output; with `--compare`, 1 when the
 //! production fold and the reference fold differ.
 
+pub mod examples;
 pub mod input;
 pub mod output;
 

@@ -8,6 +8,8 @@ pub mod check;
 pub mod disk;
 pub mod fold;
 pub mod list;
+#[cfg(feature = "mutations")]
+pub mod mutations;
 pub mod network;
 pub mod node;
 pub mod oracle;

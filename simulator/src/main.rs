@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "mutations")]
+use simulator::mutations;
 use simulator::{fold, list, replay, run, sweep};
 
 /// Shows what a network partition would cost and whether everything converges; replays facts.
@@ -25,6 +27,9 @@ enum Command {
     List,
     /// Prints what the fold makes of a list of facts.
     Fold(fold::Arguments),
+    /// Breaks the product on purpose, one promise at a time, and tells what notices.
+    #[cfg(feature = "mutations")]
+    Mutations(mutations::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +39,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::List => list::run(),
         Command::Fold(arguments) => fold::run(&arguments),
+        #[cfg(feature = "mutations")]
+        Command::Mutations(arguments) => mutations::run(&arguments),
     }
 }

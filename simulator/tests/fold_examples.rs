@@ -6,13 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
 use std::env;
-use std::fs::{self, File};
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use simulator::fold::input::{self, Input};
-use simulator::fold::output::{self, Fold};
+use simulator::fold::examples;
+use simulator::fold::output::Fold;
 
 #[test]
 fn examples_here_come_out_as_expected() {
@@ -32,38 +29,12 @@ fn examples_of_others_come_out_as_expected() {
 
 /// Checks every example of a directory by both folds, and returns how many there are.
 fn check_all(directory: &Path) -> usize {
-    let files = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    let mut facts: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    facts.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
-    facts.sort();
-    for file in &facts {
-        let expected = fs::read_to_string(file.with_extension("expected.json")).unwrap();
-        let expected = without_order(serde_json::from_str(&expected).unwrap());
-        let input = read(file);
+    let examples = examples::read(directory).unwrap();
+    for example in &examples {
         for fold in [Fold::Production, Fold::Reference] {
-            let mut folded = Vec::new();
-            output::write(&input, fold, &mut folded).unwrap();
-            let folded = without_order(serde_json::from_slice(&folded).unwrap());
-            assert_eq!(folded, expected, "{fold:?} fold of {}", file.display());
+            assert!(example.holds(fold).unwrap(), "{fold:?} fold of {}", example.name);
         }
-        let differing = output::write_differences(&input, std::io::sink()).unwrap();
-        assert_eq!(differing, 0, "{}", file.display());
+        assert_eq!(example.differing().unwrap(), 0, "{}", example.name);
     }
-    facts.len()
-}
-
-fn read(file: &Path) -> Input {
-    let name = file.display().to_string();
-    let stream = BufReader::new(File::open(file).unwrap());
-    input::read(&name, stream).unwrap_or_else(|refusal| panic!("{refusal}"))
-}
-
-/// The order inside journeys, flags and postings does not matter.
-fn without_order(mut document: Value) -> Value {
-    for card in document["cards"].as_array_mut().unwrap() {
-        for list in ["journeys", "flags", "postings"] {
-            card[list].as_array_mut().unwrap().sort_by_key(Value::to_string);
-        }
-    }
-    document
+    examples.len()
 }

@@ -132,8 +132,8 @@ mutations! {
     DupOutJustBefore = "dup-out-just-before",
     /// 5: a repeated exit is measured from the repeat before it
     DupOutFromRepeat = "dup-out-from-repeat",
-    /// 5: an entry does not clear the last exit
-    EntryKeepsLastExit = "entry-keeps-last-exit",
+    /// 5: an exit at another terminal is a repeated one, too
+    DupOutAnywhere = "dup-out-anywhere",
     /// 6: an exit 24 hours after the entry is one too late
     OverdayAt24Hours = "overday-at-24-hours",
     /// 6: an exit days after the entry completes the journey

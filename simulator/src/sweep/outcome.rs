@@ -52,9 +52,16 @@ impl Outcome {
         self.report().is_none_or(|report| report.verdict == Verdict::Fail)
     }
 
+    /// What was broken: see [`End::broken`].
+    pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.end.broken()
+    }
+}
+
+impl End {
     /// What was broken: the names of checks and what they saw, or how the run ended.
     pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
-        let (report, ended) = match &self.end {
+        let (report, ended) = match self {
             End::Reported(report) => (Some(report), None),
             End::Stopped(error) => (None, Some(("the run stopped", error.as_str()))),
             End::Panicked(words) => (None, Some(("panic", words.as_str()))),

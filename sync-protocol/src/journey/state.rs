@@ -321,9 +321,7 @@ impl CardState {
     /// Point 4.
     fn read_entry(&mut self, fares: &FareBook, open: OpenJourney, sink: &mut impl Sink) {
         self.last_tap = LastTap::Entry;
-        if !is(Mutation::EntryKeepsLastExit) {
-            self.last_exit = None;
-        }
+        self.last_exit = None;
         if let Some(before) = &self.open {
             let elapsed_ms = elapsed_ms(before.entry.at_ms, open.entry.at_ms);
             if before.entry.terminal == open.entry.terminal
@@ -381,7 +379,7 @@ impl CardState {
             sink.flag(Flag::Overday, exit.exit.tap);
             self.abandon(fares, sink);
         } else if let Some(last) = self.last_exit
-            && last.terminal == exit.exit.terminal
+            && (last.terminal == exit.exit.terminal || is(Mutation::DupOutAnywhere))
             && elapsed_ms(last.at_ms, exit.exit.at_ms)
                 <= DUP_OUT_MS - i64::from(is(Mutation::DupOutJustBefore))
         {

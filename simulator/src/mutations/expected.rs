@@ -1,0 +1,123 @@
+//! What has to notice each deliberate bug.
+
+use sync_protocol::mutation::Mutation;
+
+/// Most seeds drawn for one mutation, where nothing else is said.
+const SEEDS: u64 = 200;
+
+/// What has to notice a mutation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An example of the fold: its expected outcome was written down before.
+    Example,
+    /// A check of a drawn scenario.
+    Check {
+        /// Any of these checks.
+        names: &'static [&'static str],
+        /// Only seeds with a fault of one of these kinds are run, because no other can show it; any seed when empty.
+        kinds: &'static [&'static str],
+        /// It is noticed within so many seeds, those without such a fault counted.
+        within: u64,
+    },
+}
+
+/// Bugs whose mechanism is not built yet.
+pub const NOT_YET: &[(&str, &str)] = &[(
+    "hub-forgets-tail",
+    "a restored hub publishes again without taking back from gates what it lacks: comes with the recovery of the hub",
+)];
+
+const ACKNOWLEDGED: &str = "no acknowledged tap lost";
+const LEVEL: &str = "heads and digests equal everywhere";
+const CONSERVED: &str = "money conserved at every step";
+const SAME_MONEY: &str = "independent fold equals hub and gates";
+const CONVERGES: &str = "converges in time";
+const EXITS: &str = "exit never denied";
+const CLOCKS: &str = "no money by another node's clock";
+const ANY_ORDER: &str = "any order of facts gives the same money";
+const ONE_CHARGE: &str = "one charge per journey";
+
+const fn by(names: &'static [&'static str]) -> Notice {
+    among(names, &[])
+}
+
+const fn among(names: &'static [&'static str], kinds: &'static [&'static str]) -> Notice {
+    Notice::Check {
+        names,
+        kinds,
+        within: SEEDS,
+    }
+}
+
+/// What has to notice it.
+#[must_use]
+pub(super) const fn of(mutation: Mutation) -> Notice {
+    use Mutation as M;
+    match mutation {
+        M::SkipFsync => among(&[ACKNOWLEDGED], &["power_loss"]),
+        M::AnswerBeforeCommit => among(&[ACKNOWLEDGED], &["crash", "power_loss"]),
+        M::HeadBack => among(&[ACKNOWLEDGED], &["crash", "power_loss"]),
+        M::ReuseSite => among(&[LEVEL], &["crash", "power_loss", "restored_disk"]),
+        M::CountCoveredTwice => by(&[SAME_MONEY]),
+        M::CoverWithoutState => by(&[LEVEL]),
+        M::QuarantineBlocks => among(&[LEVEL], &["byzantine", "poison"]),
+        M::LoseOpaque => among(&[LEVEL], &["newer_gate"]),
+        M::MergeRemoteTime => among(&[CLOCKS], &["clock"]),
+        M::DenyExit => by(&[EXITS]),
+        M::WaitForHub => by(&[CONVERGES]),
+        M::HoldNotInFact => by(&[CONVERGES]),
+        M::IgnoreBlock => by(&[CONVERGES]),
+        M::SpendAgain => by(&[CONVERGES]),
+        M::OldFareVersion => by(&[SAME_MONEY]),
+        M::IgnoreGap => by(&[LEVEL, ACKNOWLEDGED]),
+        M::SkipChainCheck => among(&[LEVEL], &["byzantine"]),
+        M::SkipJudge => among(&[LEVEL], &["byzantine"]),
+        M::TakeDamagedFares => among(&[LEVEL], &["poison"]),
+        M::ServeOwnOnly => by(&[LEVEL, CONVERGES]),
+        M::NeverAsk => by(&[LEVEL, CONVERGES]),
+        M::DropDedupe => by(&[LEVEL]),
+        M::LastWriteWins => by(&[CONSERVED]),
+        M::SettleTwice => by(&[CONSERVED, ONE_CHARGE]),
+        M::SettleWithoutVector => by(&[LEVEL]),
+        M::OneLegged => by(&[CONSERVED]),
+        M::NoRefold => by(&[CONSERVED, SAME_MONEY]),
+        M::TellTwice => by(&[CONSERVED]),
+        M::FoldDuplicates => by(&[ANY_ORDER]),
+        M::CounterBeforeTime
+        | M::SiteBeforeCounter
+        | M::DeniedCounts
+        | M::NoSkewSwap
+        | M::SwapJustBefore
+        | M::SwapAtSameTerminal
+        | M::SwapAfterEntry
+        | M::NegativeDuration
+        | M::RepeatElevenSeconds
+        | M::PassbackJustBefore
+        | M::PassbackReplaces
+        | M::IncompleteFree
+        | M::IncompleteAlwaysLowest
+        | M::DupOutJustBefore
+        | M::DupOutFromRepeat
+        | M::DupOutAnywhere
+        | M::OverdayAt24Hours
+        | M::NoOverday
+        | M::UnstartedAtOnce
+        | M::UnstartedFrom
+        | M::FareByExitTime
+        | M::FareJustAfter
+        | M::IgnoreLowerQuote
+        | M::TakeHigherQuote
+        | M::SameStationCosts
+        | M::NoOvertime
+        | M::OverHoldLost
+        | M::LateIsOrdinary
+        | M::CloseLeavesOpen
+        | M::ReleaseByClock
+        | M::CloseReprices
+        | M::TopUpAgain
+        | M::RefundTakes
+        | M::AdjustGives
+        | M::LastStatusCounts
+        | M::BlockedUnflagged => Notice::Example,
+    }
+}
