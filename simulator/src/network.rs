@@ -2,10 +2,15 @@
 //!
 //! A link behaves like a connection: frames of one direction arrive in order and once, unless a fault says
 //! otherwise. A connection notices a cut after [`IDLE_TIMEOUT_MS`] and comes back [`RECONNECT_MS`] after the heal.
+//! One that loses the frames of one direction only goes on standing: it is the sync engine's task to notice.
+
+mod impairment;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sync_protocol::id::{NodeId, TerminalCode};
+
+pub use impairment::{Bandwidth, FrameCounts, Impairment};
 
 use crate::random::Stream;
 
@@ -13,6 +18,11 @@ use crate::random::Stream;
 pub const IDLE_TIMEOUT_MS: i64 = 3_000;
 /// A healed link is connected again this long after, at most; drawn per link.
 pub const RECONNECT_MS: i64 = 1_000;
+
+/// A frame that loses its place arrives up to this much later than it would have.
+const REORDER_MS: i64 = 500;
+/// A frame that is repeated arrives again up to this much later.
+const REPEAT_MS: i64 = 500;
 
 /// Delay between gates of one terminal, milliseconds, lowest and highest.
 const LOCAL_DELAY_MS: (i64, i64) = (1, 3);
@@ -37,32 +47,34 @@ impl Link {
     }
 }
 
-/// Shares of frames that faults take or repeat, in thousandths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Loss {
-    /// Lost.
-    pub lost: u32,
-    /// Delivered twice.
-    pub repeated: u32,
-}
+/// One way of a link: from a node, to a node.
+pub type Way = (NodeId, NodeId);
 
 /// All links and their present condition.
 pub struct Network {
     links: BTreeMap<Link, Condition>,
-    loss: Loss,
     stream: Stream,
-    /// Frames that were lost, on cut links or otherwise.
-    pub lost: u64,
-    /// Frames delivered twice.
-    pub repeated: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Condition {
     /// How many faults cut it at present.
     cuts: u32,
-    /// Last arrival per direction: from the lower id, from the higher id.
-    last_arrival_ms: [i64; 2],
+    /// Since when.
+    cut_since_ms: i64,
+    impairment: Impairment,
+    counts: FrameCounts,
+    /// From the lower id, from the higher id.
+    ways: [WayCondition; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct WayCondition {
+    /// How many faults block it at present.
+    blocks: u32,
+    last_arrival_ms: i64,
+    /// When all that waits is sent, microseconds.
+    sent_at_us: i64,
 }
 
 impl Network {
@@ -78,13 +90,7 @@ impl Network {
             .chain(meshes)
             .map(|link| (link, Condition::default()))
             .collect();
-        Network {
-            links,
-            loss: Loss::default(),
-            stream,
-            lost: 0,
-            repeated: 0,
-        }
+        Network { links, stream }
     }
 
     /// Every link.
@@ -92,19 +98,41 @@ impl Network {
         self.links.keys().copied()
     }
 
-    /// Whether frames pass at present.
+    /// The links of one node.
+    #[must_use]
+    pub fn links_of(&self, node: NodeId) -> BTreeSet<Link> {
+        self.links().filter(|link| link.ends().contains(&node)).collect()
+    }
+
+    /// Whether a connection stands, if there is one: the link is not cut.
     #[must_use]
     pub fn is_up(&self, link: Link) -> bool {
         self.links.get(&link).is_some_and(|condition| condition.cuts == 0)
     }
 
+    /// Whether frames pass both ways, so that two nodes can connect.
+    #[must_use]
+    pub fn is_passable(&self, link: Link) -> bool {
+        self.links.get(&link).is_some_and(|condition| {
+            condition.cuts == 0 && condition.ways.iter().all(|way| way.blocks == 0)
+        })
+    }
+
+    /// Since when a link has been cut; `None` for one that is up.
+    #[must_use]
+    pub fn cut_since_ms(&self, link: Link) -> Option<i64> {
+        let condition = self.links.get(&link)?;
+        (condition.cuts > 0).then_some(condition.cut_since_ms)
+    }
+
     /// Cuts links. One link may be cut by several faults at once. Returns those that were up.
-    pub fn cut(&mut self, links: &BTreeSet<Link>) -> Vec<Link> {
+    pub fn cut(&mut self, now_ms: i64, links: &BTreeSet<Link>) -> Vec<Link> {
         let mut newly_cut = Vec::new();
         for link in links {
             if let Some(condition) = self.links.get_mut(link) {
                 condition.cuts += 1;
                 if condition.cuts == 1 {
+                    condition.cut_since_ms = now_ms;
                     newly_cut.push(*link);
                 }
             }
@@ -126,86 +154,104 @@ impl Network {
         healed
     }
 
-    /// Sets what every link loses and repeats from now on.
-    pub fn set_loss(&mut self, loss: Loss) {
-        self.loss = loss;
+    /// Loses everything that goes this way from now on.
+    pub fn block(&mut self, (from, to): Way) {
+        if let Some(condition) = self.links.get_mut(&Link::between(from, to)) {
+            condition.ways[direction(from, to)].blocks += 1;
+        }
     }
 
-    /// When a frame sent now arrives: never, once or twice. In order per direction.
-    pub fn arrivals(&mut self, now_ms: i64, from: NodeId, to: NodeId) -> Vec<i64> {
+    /// Takes a block back.
+    pub fn unblock(&mut self, (from, to): Way) {
+        if let Some(condition) = self.links.get_mut(&Link::between(from, to)) {
+            let way = &mut condition.ways[direction(from, to)];
+            way.blocks = way.blocks.saturating_sub(1);
+        }
+    }
+
+    /// Sets what happens to the frames on a link from now on.
+    pub fn impair(&mut self, link: Link, impairment: Impairment) {
+        if let Some(condition) = self.links.get_mut(&link) {
+            condition.impairment = impairment;
+        }
+    }
+
+    /// What happened to frames on these links so far.
+    #[must_use]
+    pub fn counts(&self, links: &BTreeSet<Link>) -> FrameCounts {
+        let counts = links.iter().filter_map(|link| self.links.get(link));
+        counts.fold(FrameCounts::default(), |sum, condition| sum.and(&condition.counts))
+    }
+
+    /// A frame was sent to a node that did not run.
+    pub fn note_lost(&mut self, from: NodeId, to: NodeId) {
+        if let Some(condition) = self.links.get_mut(&Link::between(from, to)) {
+            condition.counts.lost += 1;
+        }
+    }
+
+    /// When a frame sent now arrives: never, once or twice. In order per direction, unless a fault says otherwise.
+    pub fn arrivals(&mut self, now_ms: i64, from: NodeId, to: NodeId, bytes: usize) -> Vec<i64> {
         let link = Link::between(from, to);
-        let Some(condition) = self.links.get_mut(&link).filter(|condition| condition.cuts == 0) else {
-            self.lost += 1;
+        let Some(condition) = self.links.get_mut(&link) else {
             return Vec::new();
         };
-        if self.stream.chance(self.loss.lost) {
-            self.lost += 1;
+        let (impairment, counts) = (condition.impairment, &mut condition.counts);
+        let way = &mut condition.ways[direction(from, to)];
+        if condition.cuts > 0 || way.blocks > 0 || self.stream.chance(impairment.lost) {
+            counts.lost += 1;
             return Vec::new();
+        }
+        let mut sent_ms = now_ms;
+        if let Some(bandwidth) = impairment.bandwidth {
+            let Some(sent_at_us) = way.transmit(now_ms, bytes, bandwidth) else {
+                counts.overflowed += 1;
+                return Vec::new();
+            };
+            counts.slowed += 1;
+            sent_ms = (sent_at_us + 999) / 1_000;
         }
         let (low, high) = if link.0.is_hub() {
             UPLINK_DELAY_MS
         } else {
             LOCAL_DELAY_MS
         };
-        let direction = usize::from(from > to);
-        let arrival_ms = (now_ms + self.stream.between(low, high)).max(condition.last_arrival_ms[direction]);
-        condition.last_arrival_ms[direction] = arrival_ms;
+        let mut arrival_ms = (sent_ms + self.stream.between(low, high)).max(way.last_arrival_ms);
+        if self.stream.chance(impairment.reordered) {
+            counts.reordered += 1;
+            arrival_ms += self.stream.between(1, REORDER_MS);
+        } else {
+            way.last_arrival_ms = arrival_ms;
+        }
         let mut arrivals = vec![arrival_ms];
-        if self.stream.chance(self.loss.repeated) {
-            self.repeated += 1;
-            arrivals.push(arrival_ms + self.stream.between(0, 500));
+        if self.stream.chance(impairment.repeated) {
+            counts.repeated += 1;
+            arrivals.push(arrival_ms + self.stream.between(0, REPEAT_MS));
         }
         arrivals
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn network() -> Network {
-        let terminal = |code: &str| code.parse().unwrap();
-        let gates = [
-            (NodeId(1), terminal("A")),
-            (NodeId(2), terminal("A")),
-            (NodeId(3), terminal("B")),
-        ];
-        Network::new(gates.into_iter(), Stream::new(1, "network"))
-    }
-
-    #[test]
-    fn gates_hear_their_terminal_and_the_hub() {
-        let links: Vec<_> = network().links().map(Link::ends).collect();
-        let node = NodeId;
-        assert_eq!(
-            links,
-            [
-                [node(0), node(1)],
-                [node(0), node(2)],
-                [node(0), node(3)],
-                [node(1), node(2)]
-            ]
-        );
-    }
-
-    #[test]
-    fn a_link_cut_twice_heals_with_the_second_heal() {
-        let mut network = network();
-        let links = BTreeSet::from([Link::between(NodeId(1), NodeId::HUB)]);
-        assert_eq!(network.cut(&links).len(), 1);
-        assert_eq!(network.cut(&links).len(), 0);
-        assert!(network.arrivals(0, NodeId(1), NodeId::HUB).is_empty());
-        assert_eq!(network.heal(&links).len(), 0);
-        assert_eq!(network.heal(&links).len(), 1);
-        assert_eq!(network.arrivals(0, NodeId(1), NodeId::HUB).len(), 1);
-    }
-
-    #[test]
-    fn frames_of_one_direction_arrive_in_order() {
-        let mut network = network();
-        let arrivals: Vec<i64> = (0..500)
-            .flat_map(|now_ms| network.arrivals(now_ms, NodeId(1), NodeId::HUB))
-            .collect();
-        assert!(arrivals.is_sorted());
+impl WayCondition {
+    /// When the last byte of a frame is sent, microseconds; `None` when it does not fit into the queue. A frame that
+    /// finds nothing before it needs no queue.
+    fn transmit(&mut self, now_ms: i64, bytes: usize, bandwidth: Bandwidth) -> Option<i64> {
+        let now_us = now_ms * 1_000;
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX / 1_000_000);
+        let waiting_us = (self.sent_at_us - now_us).max(0);
+        let waiting_bytes = waiting_us * bandwidth.bytes_per_s / 1_000_000;
+        if waiting_us > 0 && waiting_bytes + bytes > bandwidth.queue_bytes {
+            return None;
+        }
+        self.sent_at_us = now_us + waiting_us + bytes * 1_000_000 / bandwidth.bytes_per_s.max(1);
+        Some(self.sent_at_us)
     }
 }
+
+/// Which of a link's two ways.
+fn direction(from: NodeId, to: NodeId) -> usize {
+    usize::from(from > to)
+}
+
+#[cfg(test)]
+mod tests;

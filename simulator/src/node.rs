@@ -3,7 +3,9 @@
 
 pub mod gate;
 pub mod hub;
+pub mod machine;
 pub mod store;
+pub mod wall_clock;
 
 use sync_protocol::changeset::{Head, Run, Signature, Signer};
 use sync_protocol::have::{Range, SiteHave};

@@ -1,44 +1,54 @@
-//! What truly happened: every fact that any writer committed, noted the moment it was acknowledged, and how
-//! passengers fared. Checks compare the nodes with this; nothing of it is visible to a node.
+//! What truly happened: every fact that any writer made durable, every card presented and what came of it, who was
+//! down when, and what went down with a disk. Checks compare the nodes with this; nothing of it is visible to a node.
+
+mod events;
+mod loss;
+mod passengers;
 
 use std::collections::BTreeMap;
 
+use edge_node::store::Decided;
 use sync_protocol::changeset::{Body, Content, Run};
-use sync_protocol::decide::Decision;
-use sync_protocol::fact::{Direction, Fact, OrderedFact, Reason};
-use sync_protocol::id::{CardId, NodeId, Seq, SiteId};
-use sync_protocol::money::Money;
+use sync_protocol::fact::{Fact, OrderedFact};
+use sync_protocol::id::{CardId, NodeId, OrderKey, Seq, SiteId};
 
-/// A tap that a gate answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
-    /// Which gate.
-    pub gate: NodeId,
-    /// Milliseconds after the start.
-    pub at_ms: i64,
-    /// How long the gate had not heard the hub, milliseconds.
-    pub age_ms: i64,
-    /// What it decided.
-    pub decision: Decision,
-    /// The changeset that carries it.
-    pub changeset: (SiteId, Seq),
-}
+pub use events::{Absence, Downtime, Forged, Opaque, Outcome, Presented};
+pub use loss::{DiskLoss, LostDisk, LostTail};
+pub use passengers::{ALONE_MS, Answered, Passengers};
 
-/// Everything committed anywhere, and every tap answered.
+/// Everything that became durable anywhere, and everything that people saw.
 #[derive(Debug, Default)]
 pub struct Oracle {
     facts: BTreeMap<CardId, Vec<OrderedFact>>,
     fare_versions: Vec<OrderedFact>,
     heads: BTreeMap<SiteId, Seq>,
+    writers: BTreeMap<SiteId, NodeId>,
+    /// Facts that went down with a disk, by changeset; they come back here when a copy turns up.
+    lost: BTreeMap<(SiteId, Seq), Vec<OrderedFact>>,
     /// Every tap answered, in order of time.
     pub answered: Vec<Answered>,
+    /// Every presentation of a card, in order of time, answered or not.
+    pub presented: Vec<Presented>,
+    /// Passengers who gave up after trying again and again: nobody was there to answer.
+    pub gave_up: u64,
+    /// When nodes did not run, in the order in which it began.
+    pub downtimes: Vec<Downtime>,
+    /// Disks that were lost.
+    pub lost_disks: Vec<LostDisk>,
+    /// Changes of kinds that nobody here knows.
+    pub opaque: Vec<Opaque>,
+    /// Changesets made by hand to do harm.
+    pub forged: Vec<Forged>,
 }
 
 impl Oracle {
-    /// Notes what a writer committed, before it leaves the node.
-    pub fn note(&mut self, run: &Run) {
+    /// Notes what a node's writer committed, before it leaves the node.
+    ///
+    /// # Panics
+    /// Never for what a writer commits: it can read it.
+    pub fn note(&mut self, node: NodeId, run: &Run) {
         for (body, seq) in run.bodies.iter().zip(run.first.0..) {
-            self.heads.insert(run.site, Seq(seq));
+            self.note_head(node, run.site, Seq(seq));
             let body = Body::decode(body).expect("BUG: a writer commits what it can read");
             for (index, change) in body.changes.iter().enumerate() {
                 if let Ok(Some(Content::Fact(fact))) = change.read() {
@@ -49,6 +59,24 @@ impl Oracle {
                 }
             }
         }
+    }
+
+    /// Notes a tap the moment it is durable, whether or not anybody is told.
+    pub fn note_tap(&mut self, node: NodeId, decided: &Decided) {
+        self.note_head(node, decided.fact.site, decided.fact.seq);
+        self.note_fact(OrderedFact {
+            key: OrderKey {
+                at: decided.at,
+                id: decided.fact,
+            },
+            fact: Fact::Tap(decided.decision.tap),
+        });
+    }
+
+    /// Notes that a changeset without facts that count is durable.
+    pub fn note_head(&mut self, node: NodeId, site: SiteId, seq: Seq) {
+        self.heads.insert(site, seq);
+        self.writers.insert(site, node);
     }
 
     fn note_fact(&mut self, fact: OrderedFact) {
@@ -70,10 +98,28 @@ impl Oracle {
         &self.fare_versions
     }
 
-    /// The last changeset of every site, as its writer committed it.
+    /// The last changeset of every site, as its writer committed it, less what went down with a disk.
     #[must_use]
     pub fn heads(&self) -> BTreeMap<SiteId, Seq> {
         self.heads.clone()
+    }
+
+    /// The last changeset of a site that is not lost.
+    #[must_use]
+    pub fn head(&self, site: SiteId) -> Seq {
+        self.heads.get(&site).copied().unwrap_or_default()
+    }
+
+    /// Who writes a site.
+    #[must_use]
+    pub fn writer(&self, site: SiteId) -> Option<NodeId> {
+        self.writers.get(&site).copied()
+    }
+
+    /// The sites that a node wrote.
+    pub fn sites_of(&self, node: NodeId) -> impl Iterator<Item = SiteId> + '_ {
+        let own = self.writers.iter().filter(move |(_, writer)| **writer == node);
+        own.map(|(site, _)| *site)
     }
 
     /// How many facts belong to cards.
@@ -89,48 +135,10 @@ impl Oracle {
         for answered in &self.answered {
             passengers.count(answered);
         }
-        passengers
-    }
-}
-
-/// How passengers fared, in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Passengers {
-    /// Entries let in.
-    pub entries: u64,
-    /// Exits let out.
-    pub exits: u64,
-    /// Taps turned away, by reason.
-    pub turned_away: BTreeMap<Reason, u64>,
-    /// Taps decided while the gate had not heard the hub for fifteen seconds or more.
-    pub decided_alone: u64,
-    /// Entries let in on the unsecured allowance.
-    pub on_allowance: u64,
-    /// Holds placed at entries.
-    pub held: Money,
-}
-
-/// A gate that has not heard the hub this long decides alone, in the words of the report.
-pub const ALONE_MS: i64 = 15_000;
-
-impl Passengers {
-    fn count(&mut self, answered: &Answered) {
-        let tap = &answered.decision.tap;
-        self.decided_alone += u64::from(answered.age_ms >= ALONE_MS);
-        match (tap.accepted, tap.direction) {
-            (true, Direction::Entry) => {
-                self.entries += 1;
-                self.held += tap.hold;
-                self.on_allowance += u64::from(tap.reason == Reason::Allowance);
-            }
-            (true, Direction::Exit) => self.exits += 1,
-            (false, _) => *self.turned_away.entry(tap.reason).or_default() += 1,
+        for presented in &self.presented {
+            passengers.count_presented(presented);
         }
-    }
-
-    /// All taps answered.
-    #[must_use]
-    pub fn taps(&self) -> u64 {
-        self.entries + self.exits + self.turned_away.values().sum::<u64>()
+        passengers.gave_up = self.gave_up;
+        passengers
     }
 }

@@ -114,14 +114,15 @@ impl Report {
             .faults
             .iter()
             .zip(&touched)
-            .map(|(fault, touched)| FaultReport {
+            .enumerate()
+            .map(|(index, (fault, touched))| FaultReport {
                 fault: in_words(fault),
                 taps: touched.taps,
                 unseen_entries: touched.unseen_entries,
                 exposure: touched.exposure,
                 frames: touched.frames,
                 level_after_ms: touched.level_after_ms,
-                touched_nothing: touched_nothing(fault.kind, touched),
+                touched_nothing: world.met_nothing(index),
             });
         let vacuous = passengers.taps() == 0 || faults.clone().any(|fault| fault.touched_nothing);
         let verdict = match checks.iter().all(|check| check.passed) {
@@ -235,13 +236,6 @@ fn rules(world: &World) -> BTreeMap<&'static str, u64> {
         }
     }
     rules
-}
-
-/// Loss shows by the frames it takes. A link that is cut while it was down already loses none, but the taps at its
-/// ends are decided without it.
-const fn touched_nothing(fault: FaultKind, touched: &Touched) -> bool {
-    let taps_count = !matches!(fault, FaultKind::Lossy { .. });
-    touched.frames == 0 && !(taps_count && touched.taps > 0)
 }
 
 fn in_words(fault: &Fault) -> String {

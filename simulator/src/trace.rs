@@ -23,20 +23,7 @@ impl Trace {
     pub(crate) fn note(&mut self, now_ms: i64, event: &Event) {
         self.events += 1;
         self.hasher.update(&now_ms.to_le_bytes());
-        let (kind, a, b) = match event {
-            Event::Frame { from, to, .. } => (0_u8, u64::from(from.0), u64::from(to.0)),
-            Event::Connect(link) => (1, u64::from(link.ends()[0].0), u64::from(link.ends()[1].0)),
-            Event::Lost(link) => (2, u64::from(link.ends()[0].0), u64::from(link.ends()[1].0)),
-            Event::Timer(node) => (3, u64::from(node.0), 0),
-            Event::Beat(node) => (4, u64::from(node.0), 0),
-            Event::Settle => (5, 0, 0),
-            Event::Trip(trip) => (6, *trip as u64, 0),
-            Event::Step(trip, step) => (7, *trip as u64, *step as u64),
-            Event::Decide(index) => (9, *index as u64, 0),
-            Event::FaultBegins(index) => (10, *index as u64, 0),
-            Event::FaultEnds(index) => (11, *index as u64, 0),
-            Event::Look(index) => (12, *index as u64, 0),
-        };
+        let (kind, a, b) = event.traced();
         self.hasher
             .update(&[kind])
             .update(&a.to_le_bytes())

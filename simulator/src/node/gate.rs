@@ -1,12 +1,12 @@
-//! A gate: its real store, the sync engine, and the age of its knowledge.
+//! A gate's process: its real store, the sync engine, and the age of its knowledge.
 
-use std::path::Path;
 use std::rc::Rc;
 
-use edge_node::store::{Committed, IngestError, Opening, Store, StoreDigest};
-use sync_protocol::changeset::{Head, Run, Signer as _, SiteRole};
+use anyhow::Context as _;
+use edge_node::store::{Counters, Decided, IngestError, Quarantined, Store, StoreDigest};
+use sync_protocol::changeset::{Head, Run, SiteRole};
 use sync_protocol::codec;
-use sync_protocol::decide::{Gate, Policy, Presentation};
+use sync_protocol::decide::{Decision, Gate, Presentation};
 use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::fact::Direction;
 use sync_protocol::have::{Have, Range, SiteHave};
@@ -17,11 +17,15 @@ use sync_protocol::peer::{Config, Limits, Peer, Refusal};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
+use super::machine::Machine;
+use super::wall_clock::WallClock;
 use super::{Shell, signed_beat};
-use crate::random::Stream;
 use crate::trust::Authority;
 
-/// A gate of the simulated network.
+/// The hub's heartbeat is written to disk at most this often, milliseconds, as by a gate in production.
+const HEARTBEAT_SAVE_MS: i64 = 5_000;
+
+/// A gate's process.
 pub struct GateNode {
     store: Store,
     peer: Peer,
@@ -29,64 +33,62 @@ pub struct GateNode {
     code: GateCode,
     knowledge: KnowledgeAge,
     signer: Ed25519Signer,
-    authority: Option<Rc<Authority>>,
-    last_beat: Stamp,
-    /// The gate's wall clock at the start of the run.
-    wall_ms: i64,
+    authority: Rc<Authority>,
+    clock: WallClock,
+    /// The last time that a heartbeat declared stated.
+    stated: Stamp,
+    hub_beat: HubBeat,
+}
+
+/// The newest heartbeat of the hub, kept on the disk now and then so that an old one makes nobody fresh after a start.
+#[derive(Debug, Default)]
+struct HubBeat {
+    newest: Option<Heartbeat>,
+    saved_at_ms: i64,
+}
+
+/// What became of a card at the reader.
+#[derive(Debug)]
+pub enum Tapped {
+    /// Durable. The next [`GateNode::seal`] makes it ready for the peers.
+    Recorded(Box<Decided>),
+    /// The disk is full: decided, and recorded nowhere.
+    Unrecorded(Decision),
 }
 
 impl GateNode {
-    /// Makes the gate's database at `path` and admits its key.
+    /// Starts a gate's process on its machine.
     ///
     /// # Errors
-    /// The store cannot be made.
-    pub fn open(
-        path: &Path,
-        gate: Gate,
-        code: GateCode,
-        policy: Policy,
-        authority: &mut Authority,
-        seed: u64,
-        wall_ms: i64,
-    ) -> anyhow::Result<GateNode> {
-        let mut stream = Stream::new(seed, code.as_str());
-        let secret = stream.bytes();
-        let signer = Ed25519Signer::from_secret(&secret);
-        let certificate = authority.admit(gate.id.node(), Some(gate.terminal), signer.public_key());
-        let opening = Opening {
-            gate,
-            policy,
-            signer: Box::new(Ed25519Signer::from_secret(&secret)),
-            certificate,
-            random: stream.bytes(),
-            ballast_bytes: 0,
-            vfs: None,
-        };
-        let store = Store::open(path, opening)?;
+    /// The store cannot be opened.
+    pub fn start(machine: &mut Machine, authority: Rc<Authority>, now_ms: i64) -> anyhow::Result<GateNode> {
+        let store = machine.open()?;
         let config = Config {
-            node: gate.id.node(),
-            terminal: Some(gate.terminal),
+            node: machine.gate.id.node(),
+            terminal: Some(machine.gate.terminal),
             schema_version: edge_node::store::SCHEMA_VERSION,
             schema_hash: [0; 32],
-            seed: stream.bits(),
+            seed: machine.engine_seed(),
             limits: Limits::default(),
         };
+        let hub_beat = store.heartbeats()?.into_iter().find(|beat| beat.node.is_hub());
         Ok(GateNode {
             peer: Peer::new(config, store.have().clone()),
             store,
-            gate,
-            code,
-            knowledge: KnowledgeAge::unknown(None, 0),
-            signer,
-            authority: None,
-            last_beat: Stamp::default(),
-            wall_ms,
+            gate: machine.gate,
+            code: machine.code,
+            knowledge: KnowledgeAge::unknown(hub_beat.map(|beat| beat.t.ms), now_ms),
+            signer: machine.signer(),
+            authority,
+            clock: machine.clock.clone(),
+            stated: Stamp::at_ms(i64::MIN),
+            hub_beat: HubBeat::default(),
         })
     }
 
-    /// Whom the gate believes.
-    pub fn trust(&mut self, authority: Rc<Authority>) {
-        self.authority = Some(authority);
+    /// The machine's clock was set, or began to drift.
+    pub fn set_clock(&mut self, clock: WallClock) {
+        self.clock = clock;
     }
 
     /// How long the gate has not heard the hub, milliseconds.
@@ -95,17 +97,90 @@ impl GateNode {
         self.knowledge.age_ms(now_ms)
     }
 
-    /// Decides a tap and commits it.
+    /// Decides a tap and makes it durable; decides only when the disk is full.
     ///
     /// # Errors
-    /// The store failed.
-    pub fn tap(&mut self, now_ms: i64, card: CardId, direction: Direction) -> anyhow::Result<Committed> {
+    /// The store failed in another way.
+    pub fn tap(&mut self, now_ms: i64, card: CardId, direction: Direction) -> anyhow::Result<Tapped> {
+        self.look_at_clock(now_ms);
+        let age_ms = self.knowledge.age_ms(now_ms);
         let presentation = Presentation {
             card,
             direction: Some(direction),
-            at_ms: self.wall_ms + now_ms,
+            at_ms: self.earliest_stamp_ms(now_ms),
         };
-        Ok(self.store.tap(&presentation, self.knowledge.age_ms(now_ms))?)
+        match self.store.taps(std::slice::from_ref(&presentation), age_ms) {
+            Ok(mut decided) => {
+                let decided = decided.pop().context("BUG: as many taps are decided as were given")?;
+                Ok(Tapped::Recorded(Box::new(decided)))
+            }
+            Err(error) if error.is_disk_full() => {
+                let unrecorded = self.store.decide_only(&presentation, age_ms);
+                Ok(Tapped::Unrecorded(unrecorded.decision))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The earliest stamp of a tap now: what the clock reads, but whatever a heartbeat declared stated is stated, and
+    /// a tap counts from then on. Milliseconds since 1970.
+    #[must_use]
+    pub fn earliest_stamp_ms(&self, now_ms: i64) -> i64 {
+        self.clock.read(now_ms).max(self.stated.ms.saturating_add(1))
+    }
+
+    /// Signs what was committed; what is to go to the peers.
+    ///
+    /// # Errors
+    /// The store failed in another way than by a full disk.
+    pub fn seal(&mut self) -> anyhow::Result<Option<Run>> {
+        match self.store.seal() {
+            Ok(run) => Ok(run),
+            // What was committed is not lost, and is sealed the next time.
+            Err(error) if error.is_disk_full() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A clock that was set back behind the last stamp is believed less, as in production.
+    fn look_at_clock(&mut self, now_ms: i64) {
+        let last_ms = self.store.last_stamp().ms;
+        let uncertainty_ms = self.clock.uncertainty_ms(now_ms, last_ms, self.gate.uncertainty_ms);
+        self.store.set_uncertainty_ms(uncertainty_ms);
+    }
+
+    /// Appends and applies the first changeset of a run that is new, and nothing more of it.
+    pub fn ingest_one(&mut self, run: &Run) {
+        if let Ok(verified) = self.store.verify(run, self.authority.as_ref()) {
+            // Whatever comes of it, the process ends here.
+            let _ = self.store.ingest_slice(&verified, 1);
+        }
+    }
+
+    /// The site that this process writes.
+    #[must_use]
+    pub fn site(&self) -> SiteId {
+        self.store.site()
+    }
+
+    /// Changes that were put aside for good, with the reason, and how many are kept for a later version.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn set_aside(&self) -> anyhow::Result<(Vec<Quarantined>, u64)> {
+        Ok((self.store.quarantine()?, self.store.set_aside()?.1))
+    }
+
+    /// What happened in its store since the process began.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.store.counters()
+    }
+
+    /// The sync engine, for looking at.
+    #[must_use]
+    pub const fn engine(&self) -> &Peer {
+        &self.peer
     }
 
     /// Its code.
@@ -198,11 +273,7 @@ impl Shell for GateNode {
     }
 
     fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)> {
-        let authority = self
-            .authority
-            .as_ref()
-            .expect("BUG: trust is given before anything arrives");
-        match self.store.ingest(run, authority.as_ref()) {
+        match self.store.ingest(run, self.authority.as_ref()) {
             Ok(ingested) => Ok((ingested.site, ingested.have)),
             Err(error) => {
                 let refusal = match error {
@@ -220,13 +291,21 @@ impl Shell for GateNode {
     }
 
     fn heard(&mut self, now_ms: i64, beat: &Heartbeat, from: NodeId) {
-        if beat.node.is_hub() {
-            self.knowledge.hear(beat.t.ms, from.is_hub(), now_ms);
+        if beat.node.is_hub() && self.knowledge.hear(beat.t.ms, from.is_hub(), now_ms) {
+            self.hub_beat.newest = Some(beat.clone());
+        }
+        if now_ms - self.hub_beat.saved_at_ms >= HEARTBEAT_SAVE_MS
+            && let Some(newest) = self.hub_beat.newest.take()
+        {
+            self.hub_beat.saved_at_ms = now_ms;
+            // A disk that cannot take it costs nothing but the age after a start.
+            let _ = self.store.save_heartbeat(&newest);
         }
     }
 
     fn beat(&mut self, now_ms: i64) -> Heartbeat {
-        self.last_beat = self.last_beat.next(self.wall_ms + now_ms);
+        // Just before now: a fact may yet be stamped with this very millisecond.
+        self.stated = self.stated.next(self.clock.read(now_ms) - 1);
         let site = self.store.site();
         let head = self.store.head(site);
         let sites = if head.seq == Seq::NONE {
@@ -234,6 +313,6 @@ impl Shell for GateNode {
         } else {
             vec![(site, head)]
         };
-        signed_beat(self.gate.id.node(), sites, self.last_beat, &self.signer)
+        signed_beat(self.gate.id.node(), sites, self.stated, &self.signer)
     }
 }

@@ -35,12 +35,17 @@ pub struct HubNode {
     ledger: MemoryLedger,
     peer: Peer,
     signer: Ed25519Signer,
+    certificate: Vec<u8>,
     authority: Option<Rc<Authority>>,
+    /// The sites of this term: of decisions, of settled states.
+    sites: [SiteId; 2],
     last_beat: Stamp,
     /// Events of the outbox whose cards were audited.
     audited: usize,
     /// The hub's wall clock at the start of the run.
     wall_ms: i64,
+    /// What the process draws at its starts.
+    stream: Stream,
 }
 
 impl HubNode {
@@ -49,30 +54,40 @@ impl HubNode {
         let mut stream = Stream::new(seed, "hub");
         let signer = Ed25519Signer::from_secret(&stream.bytes());
         let certificate = authority.admit(NodeId::HUB, None, signer.public_key());
-        let mut ledger = MemoryLedger::default();
-        ledger.open_term(
-            signer.public_key(),
-            &certificate,
-            [stream.bytes(), stream.bytes()],
-        );
-        let config = Config {
-            node: NodeId::HUB,
-            terminal: None,
-            schema_version: edge_node::store::SCHEMA_VERSION,
-            schema_hash: [0; 32],
-            seed: stream.bits(),
-            limits: Limits::default(),
-        };
-        let peer = Peer::new(config, ledger.have());
-        HubNode {
+        let ledger = MemoryLedger::default();
+        let mut hub = HubNode {
+            peer: engine(stream.bits(), ledger.have()),
             ledger,
-            peer,
             signer,
+            certificate,
             authority: None,
+            sites: Default::default(),
             last_beat: Stamp::default(),
             audited: 0,
             wall_ms,
-        }
+            stream,
+        };
+        hub.open_term();
+        hub
+    }
+
+    /// Starts a new process on the ledger as it is: a new engine, and a new term with sites of its own.
+    pub fn restart(&mut self) {
+        self.peer = engine(self.stream.bits(), self.ledger.have());
+        self.open_term();
+    }
+
+    fn open_term(&mut self) {
+        let random = [self.stream.bytes(), self.stream.bytes()];
+        let key = self.signer.public_key();
+        self.ledger.open_term(key, &self.certificate, random);
+        self.sites = random.map(|random| SiteId::derive(&key.0, &random));
+    }
+
+    /// The sync engine, for looking at.
+    #[must_use]
+    pub const fn engine(&self) -> &Peer {
+        &self.peer
     }
 
     /// Whom the hub believes.
@@ -239,6 +254,19 @@ impl HubNode {
     }
 }
 
+/// A new process's engine.
+fn engine(seed: u64, have: Have) -> Peer {
+    let config = Config {
+        node: NodeId::HUB,
+        terminal: None,
+        schema_version: edge_node::store::SCHEMA_VERSION,
+        schema_hash: [0; 32],
+        seed,
+        limits: Limits::default(),
+    };
+    Peer::new(config, have)
+}
+
 /// A gate's status as the first edit of its row.
 fn status_row(gate: GateId, status: &str) -> RowChange {
     RowChange {
@@ -292,11 +320,9 @@ impl Shell for HubNode {
 
     fn beat(&mut self, now_ms: i64) -> Heartbeat {
         self.last_beat = self.last_beat.next(self.wall_ms + now_ms);
-        let own = self.ledger.have();
-        let own = own
-            .wanted_by(None)
-            .filter(|(_, have)| !matches!(have.role, sync_protocol::changeset::SiteRole::Gate(_)));
-        let sites = own.map(|(site, have)| (site, have.head)).collect();
+        let have = self.ledger.have();
+        let own = self.sites.iter().filter_map(|site| Some((*site, have.get(*site)?.head)));
+        let sites = own.collect();
         signed_beat(NodeId::HUB, sites, self.last_beat, &self.signer)
     }
 }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use sync_protocol::changeset::Run;
+use sync_protocol::changeset::{Run, RunError};
 use sync_protocol::id::NodeId;
-use sync_protocol::peer::{Input, Output};
+use sync_protocol::peer::{Input, Output, Refusal};
+use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
 
-use super::{Event, GATE_BEAT_MS, HUB_BEAT_MS, World};
+use super::{Event, World};
 use crate::network::Link;
+use crate::scenario::CrashMoment;
 
 impl World {
     /// Carries out everything a node's engine has put out, then plans its next wake-up.
     pub(super) fn carry_out(&mut self, node: NodeId) {
-        while let Some(output) = self.shell(node).peer().poll_output() {
+        while let Some(output) = self.next_output(node) {
             match output {
                 Output::Send { to, frame } => self.send(node, &to, &frame),
                 Output::Ingest { peer, run } => self.ingest(node, peer, &run),
@@ -36,6 +38,7 @@ impl World {
                     if self.authority.is_genuine(&beat) {
                         let now_ms = self.schedule.now_ms();
                         self.shell(node).heard(now_ms, &beat, peer);
+                        self.wait_for_disk(node);
                         self.feed(node, Input::BeatVerified { peer, beat });
                     } else {
                         self.feed(node, Input::BeatRefused { peer });
@@ -45,7 +48,18 @@ impl World {
                 Output::Close { peer, .. } => self.disconnect(Link::between(node, peer), &[peer]),
             }
         }
-        self.plan_wake_up(node);
+        if self.runs(node) {
+            self.plan_wake_up(node);
+        }
+    }
+
+    /// What the engine puts out next, if the process has not died over the last one.
+    fn next_output(&mut self, node: NodeId) -> Option<Output> {
+        if self.runs(node) {
+            self.shell(node).peer().poll_output()
+        } else {
+            None
+        }
     }
 
     /// An input in the middle of carrying out: its outputs are carried out by the same loop.
@@ -78,9 +92,13 @@ impl World {
         let bytes: Arc<[u8]> = frame.encode().into();
         for to in to {
             let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else {
+                if self.half_open.contains_key(&(from, *to)) {
+                    self.network.note_lost(from, *to);
+                }
                 continue;
             };
-            for at_ms in self.network.arrivals(self.schedule.now_ms(), from, *to) {
+            let now_ms = self.schedule.now_ms();
+            for at_ms in self.network.arrivals(now_ms, from, *to, bytes.len()) {
                 let bytes = Arc::clone(&bytes);
                 self.schedule.at(
                     at_ms,
@@ -108,73 +126,82 @@ impl World {
     }
 
     fn ingest(&mut self, node: NodeId, peer: NodeId, run: &Run) {
+        if let Some((fault, CrashMoment::MidApply)) = self.armed.get(&node).copied()
+            && let Some(gate) = self.gates.get_mut(&node)
+        {
+            gate.ingest_one(run);
+            self.oracle.turned_up(run.site, run.first);
+            return self.die(node, fault);
+        }
         let now_ms = self.schedule.now_ms();
         let input = match self.shell(node).ingest(now_ms, run) {
             Ok((site, have)) => {
+                self.oracle.turned_up(site, have.head.seq);
                 if node.is_hub() {
                     self.settle_soon();
                 }
                 Input::Ingested { site, have }
             }
-            Err((reason, have)) => Input::IngestRefused {
-                peer,
-                site: run.site,
-                reason,
-                have,
-            },
+            Err((reason, have)) => {
+                self.note_refusal(node, run, reason);
+                Input::IngestRefused {
+                    peer,
+                    site: run.site,
+                    reason,
+                    have,
+                }
+            }
         };
+        self.wait_for_disk(node);
         self.feed(node, input);
     }
 
-    /// Gives the hub's own new changesets to its engine.
-    pub(super) fn publish(&mut self, runs: Vec<Run>) {
-        for run in runs {
-            self.oracle.note(&run);
-            let have = self.hub.site_have(run.site);
-            self.tell(NodeId::HUB, Input::Committed { run, have });
+    /// Notes which hand-made runs are refused, and where.
+    fn note_refusal(&mut self, node: NodeId, run: &Run, reason: Refusal) {
+        if reason == Refusal::NotNow {
+            self.note_put_off(node);
         }
+        let Refusal::Run(RunError::Signature | RunError::SiteOpen | RunError::NotAdmitted | RunError::Malformed) =
+            reason
+        else {
+            return;
+        };
+        self.oracle.note_refused(node, run.site, run.first, run.last());
     }
 
-    pub(super) fn send_beat(&mut self, node: NodeId) {
+    /// The process waits for its disk: until then nothing else happens in it. Returns how long, milliseconds.
+    pub(super) fn wait_for_disk(&mut self, node: NodeId) -> i64 {
+        let Some(machine) = self.machines.get(&node) else {
+            return 0;
+        };
+        let spent_ms = i64::try_from(machine.disk().take_sync_ms()).unwrap_or(i64::MAX);
+        if spent_ms > 0 {
+            let now_ms = self.schedule.now_ms();
+            let presence = self.presence(node);
+            presence.busy_until_ms = presence.busy_until_ms.max(now_ms).saturating_add(spent_ms);
+        }
+        spent_ms
+    }
+
+    pub(super) fn send_beat(&mut self, node: NodeId, generation: u64) {
+        if self.presence(node).generation != generation {
+            return;
+        }
         let now_ms = self.schedule.now_ms();
         let beat = self.shell(node).beat(now_ms);
         self.tell(node, Input::Beat(beat));
-        self.schedule.after(
-            if node.is_hub() { HUB_BEAT_MS } else { GATE_BEAT_MS },
-            Event::Beat(node),
-        );
+        let period_ms = self.beat_period_ms(node);
+        self.schedule.after(period_ms, Event::Beat { node, generation });
     }
 
-    pub(super) fn connect(&mut self, link: Link) {
-        if !self.network.is_up(link) || self.connections.contains_key(&link) {
-            return;
-        }
-        self.connections_made += 1;
-        self.connections.insert(link, self.connections_made);
-        let [a, b] = link.ends();
-        self.tell(a, Input::Connected { peer: b });
-        self.tell(b, Input::Connected { peer: a });
-    }
-
-    /// The idle timeout of a cut link has passed.
-    pub(super) fn lose(&mut self, link: Link) {
-        if !self.network.is_up(link) {
-            self.disconnect(link, &link.ends());
-        }
-    }
-
-    fn disconnect(&mut self, link: Link, told: &[NodeId]) {
-        if self.connections.remove(&link).is_none() {
-            return;
-        }
-        let [a, b] = link.ends();
-        for (node, peer) in [(a, b), (b, a)] {
-            if told.contains(&node) {
-                self.tell(node, Input::Disconnected { peer });
-            }
-        }
-        // A link that is up is tried again, as the shell of a real node does.
-        self.schedule
-            .after(crate::network::RECONNECT_MS, Event::Connect(link));
+    /// How often a node sends a sign of life, milliseconds.
+    pub(super) fn beat_period_ms(&self, node: NodeId) -> i64 {
+        let engine = &self.scenario.engine;
+        let period_s = if node.is_hub() {
+            engine.hub_beat_s.get()
+        } else {
+            engine.gate_beat_s.get()
+        };
+        period_s * SECOND_MS
     }
 }

@@ -1,158 +1,307 @@
-//! Faults: when they begin and end, what they touched, and how soon everybody is level again.
+//! Faults: what the world does when one begins, goes on and ends. What it met is measured in [`super::touched`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sync_protocol::fact::Direction;
-use sync_protocol::id::{NodeId, Seq, SiteId};
-use sync_protocol::money::Money;
-use sync_protocol::time::SECOND_MS;
+use anyhow::bail;
+use sync_protocol::id::{GateCode, NodeId};
 
-use super::{Event, LEVEL_STEP_MS, WARM_UP_MS, World};
-use crate::network::{IDLE_TIMEOUT_MS, Loss, RECONNECT_MS};
-use crate::scenario::FaultKind;
-
-/// What a fault touched, measured when it ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touched {
-    /// Taps answered by gates at links that it touched, while it lasted.
-    pub taps: u64,
-    /// Accepted entries among them whose money the hub did not know of when it ended.
-    pub unseen_entries: u64,
-    /// Their holds.
-    pub exposure: Money,
-    /// Frames lost or repeated while it lasted.
-    pub frames: u64,
-    /// How long after its end everybody had what had been committed by then, milliseconds; `None` when that took
-    /// longer than the scenario allows.
-    pub level_after_ms: Option<i64>,
-    /// How much of that had passed since the last fault under way was over: what the scenario limits.
-    pub undisturbed_ms: i64,
-    ended_ms: i64,
-    /// Whether another look is planned.
-    pub(super) looking: bool,
-    committed: BTreeMap<SiteId, Seq>,
-}
+use super::reach::{end, node_of};
+use super::{Event, World};
+use crate::disk::Image;
+use crate::network::{Bandwidth, Impairment, Link};
+use crate::oracle::{Absence, DiskLoss};
+use crate::scenario::{FaultKind, Heal};
 
 /// Whether the world does anything at such a fault.
 pub(crate) const fn is_carried_out(kind: &FaultKind) -> bool {
-    match kind {
-        FaultKind::Island { .. } | FaultKind::HubAway | FaultKind::Cut { .. } => true,
-        FaultKind::Lossy {
-            reorder_per_mille,
-            terminal,
-            ..
-        } => reorder_per_mille.get() == 0 && terminal.is_none(),
-        _ => false,
-    }
+    !matches!(
+        kind,
+        FaultKind::NewerGate { .. }
+            | FaultKind::Poison { .. }
+            | FaultKind::Byzantine { .. }
+    )
 }
 
 impl World {
-    pub(super) fn begin_fault(&mut self, index: usize) {
-        self.lost_before[index] = self.network.lost + self.network.repeated;
+    pub(super) fn begin_fault(&mut self, index: usize) -> anyhow::Result<()> {
+        self.begin_measuring(index);
         self.under_way.insert(index);
-        self.network.set_loss(self.loss());
-        for link in self.network.cut(&self.cut_links[index]) {
-            self.schedule.after(IDLE_TIMEOUT_MS, Event::Lost(link));
+        let links = self.reaches[index].links.clone();
+        let now_ms = self.schedule.now_ms();
+        match self.scenario.faults[index].kind {
+            FaultKind::Island { .. }
+            | FaultKind::HubAway
+            | FaultKind::Alone { .. }
+            | FaultKind::AllAlone
+            | FaultKind::Cut { .. }
+            | FaultKind::Bridge { .. } => self.cut(&links),
+            FaultKind::OneWay { from, to } => {
+                let way = (end(&self.topology, from)?, end(&self.topology, to)?);
+                self.network.block(way);
+            }
+            FaultKind::Flapping { .. } => self.flap(index),
+            FaultKind::Lossy { .. } | FaultKind::SlowLinks { .. } => self.impair(&links),
+            FaultKind::Crash { gate, moment } => {
+                let node = node_of(&self.topology, gate)?;
+                self.armed.insert(node, (index, moment));
+            }
+            FaultKind::Pause { node } => {
+                let node = end(&self.topology, node)?;
+                self.pause(node, index);
+            }
+            FaultKind::HubDown => self.stop(NodeId::HUB, index, Absence::Down),
+            FaultKind::PowerLoss { gate } => {
+                let node = node_of(&self.topology, gate)?;
+                self.stop(node, index, Absence::Down);
+                self.machine(node).lose_power();
+            }
+            FaultKind::DiskFull { gate } => {
+                let node = node_of(&self.topology, gate)?;
+                self.set_disk(node);
+            }
+            FaultKind::SlowDisk { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                self.set_disk(node);
+            }
+            FaultKind::WipedDisk { gate } => {
+                let node = node_of(&self.topology, gate)?;
+                self.stop(node, index, Absence::Down);
+                self.lose_disk(node, DiskLoss::Wiped);
+                self.replace_disk(node, &Image::default());
+            }
+            FaultKind::RestoredDisk { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                self.stop(node, index, Absence::Down);
+                let image = self.images.remove(&index).unwrap_or_default();
+                self.replace_disk(node, &image);
+                // What is on it shows when a process opens it.
+                self.machine(node).held.clear();
+                self.machine(node).is_restored = true;
+            }
+            FaultKind::Clock {
+                gate,
+                offset_ms,
+                drift_ppm,
+            } => {
+                let node = node_of(&self.topology, gate)?;
+                let clock = &mut self.machine(node).clock;
+                clock.err(index, now_ms, offset_ms.get(), drift_ppm.get());
+                self.set_clock(node);
+            }
+            FaultKind::GateAdded { .. } => {}
+            FaultKind::GateRemoved { gate } => {
+                let node = node_of(&self.topology, gate)?;
+                self.stop(node, index, Absence::Removed);
+                self.lose_disk(node, DiskLoss::Removed);
+            }
+            kind => bail!("this fault is not carried out yet: {kind:?}"),
         }
+        Ok(())
     }
 
-    pub(super) fn end_fault(&mut self, index: usize) {
-        self.touched[index] = self.measure_touched(index);
+    pub(super) fn end_fault(&mut self, index: usize) -> anyhow::Result<()> {
+        self.measure(index);
         self.under_way.remove(&index);
         self.calm_since_ms = self.schedule.now_ms();
-        self.network.set_loss(self.loss());
-        for link in self.network.heal(&self.cut_links[index]) {
-            let delay_ms = self.stream.between(50, RECONNECT_MS);
-            self.schedule.after(delay_ms, Event::Connect(link));
+        let links = self.reaches[index].links.clone();
+        let at_once = self.scenario.faults[index].heal == Heal::AtOnce;
+        match self.scenario.faults[index].kind {
+            FaultKind::Island { .. }
+            | FaultKind::HubAway
+            | FaultKind::Alone { .. }
+            | FaultKind::AllAlone
+            | FaultKind::Cut { .. }
+            | FaultKind::Bridge { .. } => self.mend(&links, at_once),
+            FaultKind::OneWay { from, to } => {
+                let way = (end(&self.topology, from)?, end(&self.topology, to)?);
+                self.network.unblock(way);
+                self.plan_connections(links, at_once);
+            }
+            FaultKind::Flapping { .. } => {
+                if self.flapped.remove(&index) {
+                    self.mend(&links, at_once);
+                }
+            }
+            FaultKind::Lossy { .. } | FaultKind::SlowLinks { .. } => self.impair(&links),
+            FaultKind::Crash { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                if self.armed.get(&node).is_some_and(|(fault, _)| *fault == index) {
+                    self.armed.remove(&node);
+                }
+                self.release(node, index)?;
+            }
+            FaultKind::Pause { node } => {
+                let node = end(&self.topology, node)?;
+                self.resume(node, index);
+            }
+            FaultKind::HubDown => self.release(NodeId::HUB, index)?,
+            FaultKind::PowerLoss { gate }
+            | FaultKind::WipedDisk { gate }
+            | FaultKind::RestoredDisk { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                self.release(node, index)?;
+            }
+            FaultKind::DiskFull { gate } | FaultKind::SlowDisk { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                self.set_disk(node);
+            }
+            FaultKind::Clock { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                self.machine(node).clock.mend(index);
+                self.set_clock(node);
+            }
+            FaultKind::GateAdded { gate } => {
+                let node = node_of(&self.topology, gate)?;
+                self.release(node, index)?;
+            }
+            FaultKind::GateRemoved { .. } => {}
+            kind => bail!("this fault is not carried out yet: {kind:?}"),
         }
         self.look(index);
+        Ok(())
     }
 
-    /// What the faults under way take and repeat: of several the highest shares count.
-    fn loss(&self) -> Loss {
-        let mut loss = Loss::default();
+    pub(super) fn go_on_with_fault(&mut self, index: usize) -> anyhow::Result<()> {
+        if !self.under_way.contains(&index) {
+            return Ok(());
+        }
+        if let FaultKind::Flapping { .. } = self.scenario.faults[index].kind {
+            self.flap(index);
+        }
+        Ok(())
+    }
+
+    /// Takes the copy of a disk that a gate will be restored from.
+    pub(super) fn take_image(&mut self, index: usize) -> anyhow::Result<()> {
+        if let FaultKind::RestoredDisk { gate, .. } = self.scenario.faults[index].kind {
+            let node = node_of(&self.topology, gate)?;
+            let image = self.machine(node).disk().image();
+            self.images.insert(index, image);
+        }
+        Ok(())
+    }
+
+    /// Puts another disk into a gate, which is as full and as slow as the faults under way say.
+    fn replace_disk(&mut self, node: NodeId, image: &Image) {
+        self.machine(node).replace_disk(image);
+        self.set_disk(node);
+    }
+
+    /// Makes a gate's disk as full and as slow as the faults under way say.
+    fn set_disk(&mut self, node: NodeId) {
+        let (mut full, mut sync_ms) = (false, 0);
         for index in &self.under_way {
-            if let FaultKind::Lossy {
-                loss_per_mille,
-                duplicate_per_mille,
-                ..
-            } = self.scenario.faults[*index].kind
-            {
-                loss.lost = loss.lost.max(u32::try_from(loss_per_mille.get()).unwrap_or(0));
-                loss.repeated = loss.repeated.max(duplicate_per_mille.share());
+            if !self.reaches[*index].nodes.contains(&node) {
+                continue;
+            }
+            match self.scenario.faults[*index].kind {
+                FaultKind::DiskFull { .. } => full = true,
+                FaultKind::SlowDisk { sync_ms: slow_ms, .. } => {
+                    sync_ms = sync_ms.max(u32::try_from(slow_ms.get()).unwrap_or(u32::MAX));
+                }
+                _ => {}
             }
         }
-        loss
+        let disk = self.machine(node).disk();
+        disk.set_full(full);
+        disk.set_sync_ms(sync_ms);
     }
 
-    /// Whether everybody has what was committed before a fault ended; if not, looks again soon, while time allows.
-    /// While another fault lasts nobody can be asked to be level.
-    pub(super) fn look(&mut self, index: usize) {
-        let now_ms = self.schedule.now_ms();
-        let undisturbed_ms = if self.under_way.is_empty() {
-            now_ms - self.calm_since_ms
-        } else {
-            0
+    /// Uplinks go down, or come up again.
+    fn flap(&mut self, index: usize) {
+        let FaultKind::Flapping { period_ms, .. } = self.scenario.faults[index].kind else {
+            return;
         };
-        if self.all_hold(&self.touched[index].committed) {
-            let touched = &mut self.touched[index];
-            touched.level_after_ms = Some(now_ms - touched.ended_ms);
-            touched.undisturbed_ms = undisturbed_ms;
-            touched.looking = false;
+        let links = self.reaches[index].links.clone();
+        if self.flapped.remove(&index) {
+            let at_once = self.scenario.faults[index].heal == Heal::AtOnce;
+            self.mend(&links, at_once);
         } else {
-            let in_time = undisturbed_ms < self.scenario.converge_within_s * SECOND_MS;
-            self.touched[index].looking = in_time;
-            if in_time {
-                self.schedule.after(LEVEL_STEP_MS, Event::Look(index));
-            }
+            self.flapped.insert(index);
+            self.cut(&links);
         }
+        self.schedule
+            .after(period_ms.get() / 2, Event::FaultGoesOn(index));
     }
 
-    /// Whether the hub holds these logs this far, and every gate those of them that it wants.
-    fn all_hold(&self, heads: &BTreeMap<SiteId, Seq>) -> bool {
-        heads.iter().all(|(site, seq)| {
-            let Some(at_hub) = self.hub.held().get(*site).filter(|have| have.head.seq >= *seq) else {
-                return false;
-            };
-            let mut wanting = self
-                .gates
-                .values()
-                .filter(|gate| at_hub.wanted_by(Some(gate.terminal())));
-            wanting.all(|gate| gate.head(*site).seq >= *seq)
-        })
-    }
-
-    /// What a fault cut off, and what the hub did not know of when it ended.
-    fn measure_touched(&self, index: usize) -> Touched {
-        let fault = &self.scenario.faults[index];
-        let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
-        let nodes: BTreeSet<NodeId> = match fault.kind {
-            FaultKind::Lossy { .. } => self.gates.keys().copied().collect(),
-            _ => self.cut_links[index]
+    /// Sets what the faults under way do to the frames of these links.
+    fn impair(&mut self, links: &BTreeSet<Link>) {
+        for link in links {
+            let reaching = self
+                .under_way
                 .iter()
-                .flat_map(|link| link.ends())
-                .collect(),
-        };
-        let mut touched = Touched {
-            frames: self.network.lost + self.network.repeated - self.lost_before[index],
-            ended_ms: self.schedule.now_ms(),
-            committed: self.oracle.heads(),
-            ..Touched::default()
-        };
-        let during = self
-            .oracle
-            .answered
-            .iter()
-            .filter(|answered| answered.at_ms >= begins_ms);
-        for answered in during.filter(|answered| nodes.contains(&answered.gate)) {
-            touched.taps += 1;
-            let tap = &answered.decision.tap;
-            let (site, seq) = answered.changeset;
-            if tap.accepted && tap.direction == Direction::Entry && self.hub.head(site).seq < seq {
-                touched.unseen_entries += 1;
-                touched.exposure += tap.hold;
+                .filter(|index| self.reaches[**index].links.contains(link));
+            let impairments = reaching.map(|index| impairment(&self.scenario.faults[*index].kind));
+            let impairment = impairments.fold(Impairment::default(), Impairment::and);
+            self.network.impair(*link, impairment);
+        }
+    }
+
+    /// A gate's clock was set: its process, if there is one, reads the new time.
+    fn set_clock(&mut self, node: NodeId) {
+        let clock = self.machine(node).clock.clone();
+        if let Some(gate) = self.gates.get_mut(&node) {
+            gate.set_clock(clock);
+        }
+    }
+
+    /// Notes what only this disk held, or what it still holds of it when it was an older copy.
+    pub(super) fn lose_disk(&mut self, node: NodeId, loss: DiskLoss) {
+        let now_ms = self.schedule.now_ms();
+        let mut held = self.held_elsewhere(node);
+        if loss == DiskLoss::Restored {
+            for (site, seq) in self.held_by(node) {
+                let known = held.entry(site).or_default();
+                *known = seq.max(*known);
+            }
+        } else {
+            self.machine(node).held.clear();
+        }
+        self.oracle.lose_disk(node, now_ms, loss, &held);
+    }
+
+    /// Gates that are installed later have no process at the start.
+    pub(super) fn leave_out_gates_to_come(&mut self) {
+        let faults = self.scenario.faults.iter().enumerate();
+        let to_come: Vec<(usize, GateCode)> = faults
+            .filter_map(|(index, fault)| match fault.kind {
+                FaultKind::GateAdded { gate } => Some((index, gate)),
+                _ => None,
+            })
+            .collect();
+        for (index, code) in to_come {
+            if let Ok(node) = node_of(&self.topology, code) {
+                self.stop(node, index, Absence::NotYet);
             }
         }
-        touched
+    }
+}
+
+/// What a fault does to the frames of the links it reaches.
+fn impairment(kind: &FaultKind) -> Impairment {
+    match kind {
+        FaultKind::Lossy {
+            loss_per_mille,
+            duplicate_per_mille,
+            reorder_per_mille,
+            ..
+        } => Impairment {
+            lost: u32::try_from(loss_per_mille.get()).unwrap_or(0),
+            repeated: duplicate_per_mille.share(),
+            reordered: reorder_per_mille.share(),
+            bandwidth: None,
+        },
+        FaultKind::SlowLinks {
+            bytes_per_s,
+            queue_bytes,
+            ..
+        } => Impairment {
+            bandwidth: Some(Bandwidth {
+                bytes_per_s: bytes_per_s.get(),
+                queue_bytes: queue_bytes.get(),
+            }),
+            ..Impairment::default()
+        },
+        _ => Impairment::default(),
     }
 }
