@@ -113,9 +113,9 @@ impl Network {
     /// Whether frames pass both ways, so that two nodes can connect.
     #[must_use]
     pub fn is_passable(&self, link: Link) -> bool {
-        self.links.get(&link).is_some_and(|condition| {
-            condition.cuts == 0 && condition.ways.iter().all(|way| way.blocks == 0)
-        })
+        self.links
+            .get(&link)
+            .is_some_and(|condition| condition.cuts == 0 && condition.ways.iter().all(|way| way.blocks == 0))
     }
 
     /// Since when a link has been cut; `None` for one that is up.
@@ -180,7 +180,9 @@ impl Network {
     #[must_use]
     pub fn counts(&self, links: &BTreeSet<Link>) -> FrameCounts {
         let counts = links.iter().filter_map(|link| self.links.get(link));
-        counts.fold(FrameCounts::default(), |sum, condition| sum.and(&condition.counts))
+        counts.fold(FrameCounts::default(), |sum, condition| {
+            sum.and(&condition.counts)
+        })
     }
 
     /// A frame was sent to a node that did not run.

@@ -31,7 +31,10 @@ fn a_link_cut_twice_heals_with_the_second_heal() {
     let links = BTreeSet::from([Link::between(NodeId(1), NodeId::HUB)]);
     assert_eq!(network.cut(7, &links).len(), 1);
     assert_eq!(network.cut(9, &links).len(), 0);
-    assert_eq!(network.cut_since_ms(Link::between(NodeId(1), NodeId::HUB)), Some(7));
+    assert_eq!(
+        network.cut_since_ms(Link::between(NodeId(1), NodeId::HUB)),
+        Some(7)
+    );
     assert!(network.arrivals(9, NodeId(1), NodeId::HUB, 100).is_empty());
     assert_eq!(network.heal(&links).len(), 0);
     assert_eq!(network.heal(&links).len(), 1);

@@ -111,7 +111,9 @@ impl GateNode {
         };
         match self.store.taps(std::slice::from_ref(&presentation), age_ms) {
             Ok(mut decided) => {
-                let decided = decided.pop().context("BUG: as many taps are decided as were given")?;
+                let decided = decided
+                    .pop()
+                    .context("BUG: as many taps are decided as were given")?;
                 Ok(Tapped::Recorded(Box::new(decided)))
             }
             Err(error) if error.is_disk_full() => {
@@ -145,7 +147,9 @@ impl GateNode {
     /// A clock that was set back behind the last stamp is believed less, as in production.
     fn look_at_clock(&mut self, now_ms: i64) {
         let last_ms = self.store.last_stamp().ms;
-        let uncertainty_ms = self.clock.uncertainty_ms(now_ms, last_ms, self.gate.uncertainty_ms);
+        let uncertainty_ms = self
+            .clock
+            .uncertainty_ms(now_ms, last_ms, self.gate.uncertainty_ms);
         self.store.set_uncertainty_ms(uncertainty_ms);
     }
 

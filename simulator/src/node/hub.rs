@@ -321,7 +321,10 @@ impl Shell for HubNode {
     fn beat(&mut self, now_ms: i64) -> Heartbeat {
         self.last_beat = self.last_beat.next(self.wall_ms + now_ms);
         let have = self.ledger.have();
-        let own = self.sites.iter().filter_map(|site| Some((*site, have.get(*site)?.head)));
+        let own = self
+            .sites
+            .iter()
+            .filter_map(|site| Some((*site, have.get(*site)?.head)));
         let sites = own.collect();
         signed_beat(NodeId::HUB, sites, self.last_beat, &self.signer)
     }

@@ -61,8 +61,7 @@ impl WallClock {
     #[must_use]
     pub fn uncertainty_ms(&self, now_ms: i64, last_stamp_ms: i64, synced_ms: u32) -> u32 {
         let wall_ms = self.read(now_ms);
-        let wrong =
-            wall_ms < PLAUSIBLE_FROM_MS || wall_ms < last_stamp_ms - i64::from(UNSET_UNCERTAINTY_MS);
+        let wrong = wall_ms < PLAUSIBLE_FROM_MS || wall_ms < last_stamp_ms - i64::from(UNSET_UNCERTAINTY_MS);
         if wrong {
             synced_ms.max(UNSET_UNCERTAINTY_MS)
         } else {

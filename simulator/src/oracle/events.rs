@@ -112,7 +112,8 @@ pub struct Forged {
 impl Oracle {
     /// Notes that a node refused a run: whether it is one of the hand-made ones.
     pub fn note_refused(&mut self, node: NodeId, site: SiteId, first: Seq, last: Seq) {
-        let meant = |forged: &&mut Forged| forged.site == site && forged.seqs.0 <= last && first <= forged.seqs.1;
+        let meant =
+            |forged: &&mut Forged| forged.site == site && forged.seqs.0 <= last && first <= forged.seqs.1;
         for forged in self.forged.iter_mut().filter(meant) {
             forged.refused_by.insert(node);
         }

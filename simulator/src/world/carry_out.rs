@@ -161,8 +161,9 @@ impl World {
         if reason == Refusal::NotNow {
             self.note_put_off(node);
         }
-        let Refusal::Run(RunError::Signature | RunError::SiteOpen | RunError::NotAdmitted | RunError::Malformed) =
-            reason
+        let Refusal::Run(
+            RunError::Signature | RunError::SiteOpen | RunError::NotAdmitted | RunError::Malformed,
+        ) = reason
         else {
             return;
         };

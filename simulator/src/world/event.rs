@@ -22,9 +22,17 @@ pub(crate) enum Event {
     /// A cut link is noticed, if it has been cut since then.
     Lost { link: Link, since_ms: i64 },
     /// A process that stands still is noticed by the other end, if it still does.
-    Silent { node: NodeId, peer: NodeId, connection: u64 },
+    Silent {
+        node: NodeId,
+        peer: NodeId,
+        connection: u64,
+    },
     /// A process that died is noticed by the other end, if it did not come back before.
-    Unheard { node: NodeId, peer: NodeId, connection: u64 },
+    Unheard {
+        node: NodeId,
+        peer: NodeId,
+        connection: u64,
+    },
     /// A node's sync engine wants to be woken.
     Timer(NodeId),
     /// A process's sign of life is due.

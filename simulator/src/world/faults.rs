@@ -16,9 +16,7 @@ use crate::scenario::{FaultKind, Heal};
 pub(crate) const fn is_carried_out(kind: &FaultKind) -> bool {
     !matches!(
         kind,
-        FaultKind::NewerGate { .. }
-            | FaultKind::Poison { .. }
-            | FaultKind::Byzantine { .. }
+        FaultKind::NewerGate { .. } | FaultKind::Poison { .. } | FaultKind::Byzantine { .. }
     )
 }
 

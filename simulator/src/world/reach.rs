@@ -74,7 +74,10 @@ impl Reach {
 fn uplinks(gates: impl Iterator<Item = NodeId>) -> Reach {
     let nodes: BTreeSet<NodeId> = gates.collect();
     Reach {
-        links: nodes.iter().map(|node| Link::between(*node, NodeId::HUB)).collect(),
+        links: nodes
+            .iter()
+            .map(|node| Link::between(*node, NodeId::HUB))
+            .collect(),
         nodes,
     }
 }

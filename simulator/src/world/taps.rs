@@ -87,7 +87,10 @@ impl World {
             self.try_again(visit, RETRY_MS);
             return Ok(());
         };
-        let presented_ms = visit.presented_ms.filter(|_| gate == visit.gate).unwrap_or(now_ms);
+        let presented_ms = visit
+            .presented_ms
+            .filter(|_| gate == visit.gate)
+            .unwrap_or(now_ms);
         let visit = Visit {
             gate,
             presented_ms: Some(presented_ms),
@@ -131,7 +134,10 @@ impl World {
             self.tap_again(visit);
             return Ok(());
         }
-        let gate = self.gates.get_mut(&node).context("BUG: a gate that runs is there")?;
+        let gate = self
+            .gates
+            .get_mut(&node)
+            .context("BUG: a gate that runs is there")?;
         let (age_ms, clock_ms) = (gate.age_ms(now_ms), gate.earliest_stamp_ms(now_ms));
         let decided = match gate.tap(now_ms, visit.card, visit.direction)? {
             Tapped::Recorded(decided) => decided,
