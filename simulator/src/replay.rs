@@ -56,7 +56,8 @@ fn of_seed(seed: u64) -> Case {
 
 fn replay(case: &Case, name: &str, out: &Path) -> anyhow::Result<Verdict> {
     let scenario = case.scenario(name)?;
-    let (report, summary) = run::watch(scenario.clone(), case.run.seed)?;
+    let (mut report, summary) = run::watch(scenario.clone(), case.run.seed)?;
+    report.replay = format!("simulator replay {name}");
     let trace = trace_in_words(case, scenario, &report)?;
     let page = run::write_report(&report, out, "report")?;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;

@@ -1,7 +1,12 @@
 //! The report of a run: `report.json` for tools, `report.html` and a summary in a transport operator's words for
 //! people.
 
+mod chart;
+mod charts;
 pub mod html;
+mod style;
+mod summary;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,9 +16,9 @@ use sync_protocol::fact::Reason;
 use sync_protocol::journey::Flag;
 use sync_protocol::money::Money;
 
+pub use charts::Charts;
+
 use crate::check::Check;
-use crate::oracle::Passengers;
-use crate::scenario::{End, Fault, FaultKind, Scenario};
 use crate::world::{Touched, World};
 
 /// Most cards whose flags and postings are counted: a network with more takes its time to fold them.
@@ -99,6 +104,17 @@ pub struct Report {
     pub overdraft: Money,
     /// What each fault touched.
     pub faults: Vec<FaultReport>,
+    /// What had not arrived at the end, and why.
+    pub pending: Vec<String>,
+    /// What was lost with a disk or a gate.
+    pub lost: Vec<String>,
+    /// Where the simulator differs from the real system.
+    pub departures: Vec<String>,
+    /// The command that gives this run again.
+    pub replay: String,
+    /// What the charts show.
+    #[serde(skip)]
+    pub charts: Charts,
     /// How often each flag and each posting rule came up in the hub's books.
     pub rules: BTreeMap<&'static str, u64>,
 }
@@ -116,7 +132,7 @@ impl Report {
             .zip(&touched)
             .enumerate()
             .map(|(index, (fault, touched))| FaultReport {
-                fault: in_words(fault),
+                fault: words::fault_in_words(fault),
                 taps: touched.taps,
                 unseen_entries: touched.unseen_entries,
                 exposure: touched.exposure,
@@ -153,71 +169,12 @@ impl Report {
             faults: faults.collect(),
             turned_away: passengers.turned_away,
             rules: rules(world),
+            pending: Vec::new(),
+            lost: Vec::new(),
+            departures: scenario.engine.departures(),
+            replay: format!("simulator run {} --seed {seed}", scenario.name),
+            charts: Charts::new(world),
         }
-    }
-
-    /// The summary for people.
-    #[must_use]
-    pub fn summary(&self, scenario: &Scenario, passengers: &Passengers) -> String {
-        let mut text = String::new();
-        let mut line = |words: String| {
-            let _ = writeln!(text, "{words}");
-        };
-        line(format!("{}\n", scenario.title));
-        line(format!(
-            "Passengers: {} were let in, {} were let out, {} taps were turned away.",
-            self.entries,
-            self.exits,
-            self.turned_away.values().sum::<u64>()
-        ));
-        for (reason, count) in &self.turned_away {
-            line(format!("  {count:>5}  {}", reason_in_words(*reason)));
-        }
-        line(format!(
-            "{} taps were decided by gates on their own while they could not hear the hub; \
-             {} entries rested on the offline allowance.",
-            self.decided_alone, self.on_allowance
-        ));
-        line(format!("Held at entries: Rp {} in all.", passengers.held));
-        for fault in &self.faults {
-            line(format!(
-                "Fault: {}. {} taps at the gates it touched, {} frames lost or repeated. When it ended the hub did not \
-                 yet know of {} entries (Rp {} held); {}.",
-                fault.fault,
-                fault.taps,
-                fault.frames,
-                fault.unseen_entries,
-                fault.exposure,
-                match fault.level_after_ms {
-                    Some(took_ms) => format!("{took_ms} ms later everybody knew of everything"),
-                    None => "NOT everybody came to know of them in time".to_owned(),
-                }
-            ));
-        }
-        line(format!(
-            "Cards below zero at the end: Rp {} together.\n",
-            self.overdraft
-        ));
-        for check in &self.checks {
-            line(format!(
-                "{}  {:<40} {}",
-                if check.passed { "ok  " } else { "FAIL" },
-                check.name,
-                check.detail
-            ));
-        }
-        if self.taps == 0 {
-            line("\nNobody tapped: this run shows nothing about taps.".to_owned());
-        }
-        for fault in self.faults.iter().filter(|fault| fault.touched_nothing) {
-            line(format!(
-                "\nNothing met this fault, so the run shows nothing about it: {}.",
-                fault.fault
-            ));
-        }
-        line(format!("\nseed {}  trace {}", self.seed, &self.trace_hash[..16]));
-        line(format!("verdict: {}", self.verdict.word()));
-        text
     }
 }
 
@@ -238,58 +195,27 @@ fn rules(world: &World) -> BTreeMap<&'static str, u64> {
     rules
 }
 
-fn in_words(fault: &Fault) -> String {
-    let what = match fault.kind {
-        FaultKind::Island { terminal } => format!("terminal {terminal} cut off from everybody"),
-        FaultKind::HubAway => "hub unreachable".to_owned(),
-        FaultKind::Cut { from, to } => format!("link between {} and {} cut", end(from), end(to)),
-        FaultKind::Lossy {
-            loss_per_mille,
-            duplicate_per_mille,
-            ..
-        } => {
-            format!(
-                "{} in 1000 frames lost, {} repeated",
-                loss_per_mille.get(),
-                duplicate_per_mille.get()
-            )
-        }
-        other => format!("{other:?}"),
-    };
-    format!("{what} from second {} for {} seconds", fault.at_s, fault.for_s)
-}
-
-fn end(end: End) -> String {
-    match end {
-        End::Hub => "the hub".to_owned(),
-        End::Gate(_) => end.to_string(),
-    }
-}
-
-const fn reason_in_words(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Blocked => "card blocked",
-        Reason::Suspended => "card suspended",
-        Reason::Closed => "card closed",
-        Reason::DenyList => "card on the deny list",
-        Reason::Funds => "not enough money for the longest trip",
-        Reason::Debt => "card owes money",
-        Reason::Passback => "second entry within five minutes",
-        Reason::WrongGate => "wrong direction for this gate",
-        Reason::UnknownCard => "card not known",
-        Reason::NoFare => "no fare known",
-        Reason::Velocity => "too many offline entries",
-        Reason::StaleKnowledge => "gate cut off for more than three days",
-        Reason::GateClosed => "gate closed",
-        Reason::Accepted | Reason::DupIn | Reason::Allowance | Reason::ExitOpen | Reason::FreeFlow => {
-            "let through"
-        }
-    }
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Text as HTML shows it literally. A scenario's title comes from outside.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_stays_text() {
+        assert_eq!(escaped("<script>\"&"), "&lt;script&gt;&quot;&amp;");
+    }
 }

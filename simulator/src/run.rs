@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(BAD_INPUT);
         }
     };
-    exit_code(simulate(scenario, arguments.seed, &arguments.out))
+    exit_code(simulate(scenario, arguments))
 }
 
 /// How the process ends: 0 when every check holds, 1 when one fails, 2 when the run could not be made.
@@ -57,9 +57,10 @@ pub(crate) fn exit_code(ended: anyhow::Result<Verdict>) -> ExitCode {
     }
 }
 
-fn simulate(scenario: Scenario, seed: u64, out: &Path) -> anyhow::Result<Verdict> {
-    let (report, summary) = watch(scenario, seed)?;
-    let page = write_report(&report, out, "report")?;
+fn simulate(scenario: Scenario, arguments: &Arguments) -> anyhow::Result<Verdict> {
+    let (mut report, summary) = watch(scenario, arguments.seed)?;
+    report.replay = format!("simulator run {} --seed {}", arguments.scenario, arguments.seed);
+    let page = write_report(&report, &arguments.out, "report")?;
     let said = format!("{summary}report: {}\n", page.display());
     standard_output::print(&said).context("standard output")?;
     Ok(report.verdict)
@@ -112,6 +113,7 @@ fn play_watched(
     let ends_ms = world.traffic_ends_ms();
     world.run(|now_ms| progress(now_ms, ends_ms))?;
     let rested_after_ms = world.come_to_rest()?;
+    world.sample();
     let checks = check::all(&world, rested_after_ms)?;
     let converged_after_ms = check::convergence::longest_ms(&world, rested_after_ms);
     let report = Report::new(&world, seed, checks, converged_after_ms);

@@ -221,10 +221,16 @@ impl World {
         Ok(None)
     }
 
+    /// Adds a point to the time series of the report.
+    pub(crate) fn sample(&mut self) {
+        let now_ms = self.schedule.now_ms();
+        self.series.sample(now_ms, |site| self.hub.head(site).seq);
+    }
+
     fn happen(&mut self, event: Event) -> anyhow::Result<()> {
         let now_ms = self.schedule.now_ms();
         if self.series.is_due(now_ms) {
-            self.series.sample(now_ms, |site| self.hub.head(site).seq);
+            self.sample();
         }
         self.trace.note(now_ms, &event);
         if self.is_put_off(&event) {

@@ -2,94 +2,45 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2733}\
-h1{font-size:1.5rem}.verdict{display:inline-block;padding:.1rem .7rem;border-radius:.4rem;color:#fff}\
-.pass{background:#1b7a43}.fail{background:#b3261e}.vacuous{background:#7a5b00}\
-table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;\
-border-bottom:1px solid #d5dde5}th{background:#f1f5f9}td.n{text-align:right;font-variant-numeric:tabular-nums}\
-code{background:#f1f5f9;padding:.1rem .3rem;border-radius:.2rem;overflow-wrap:anywhere}";
+use super::chart::grouped;
+use super::style::STYLE;
+use super::{Report, Verdict, escaped};
+use crate::scenario::fault_catalogue;
 
 /// The page.
 #[must_use]
 pub fn page(report: &Report) -> String {
     let verdict = report.verdict.word();
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{title}: {verdict}</title><style>{STYLE}</style>\n\
-         <h1>{title}</h1>\n<p>Verdict: <strong class=\"verdict {verdict}\">{verdict}</strong></p>\n",
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{title}: {verdict}</title><style>{STYLE}</style></head><body>\n\
+         <h1>{title}</h1>\n<p class=\"verdict {verdict}\"><strong>{}</strong> {}</p>\n",
+        capital(verdict),
+        escaped(&verdict_in_words(report)),
         title = escaped(&report.title),
     );
-    let converged = report
-        .converged_after_ms
-        .map_or("not in time".to_owned(), |took_ms| format!("{took_ms} ms"));
-    let figures = [
-        ("Entries let in", report.entries.to_string()),
-        ("Exits let out", report.exits.to_string()),
-        (
-            "Taps turned away",
-            report.turned_away.values().sum::<u64>().to_string(),
-        ),
-        (
-            "Taps decided while the hub could not be heard",
-            report.decided_alone.to_string(),
-        ),
-        (
-            "Entries on the offline allowance",
-            report.on_allowance.to_string(),
-        ),
-        (
-            "Most money one fault left unseen by the hub, Rp",
-            report.exposure.to_string(),
-        ),
-        (
-            "Cards below zero at the end, together, Rp",
-            report.overdraft.to_string(),
-        ),
-        ("Longest time until everybody was level", converged),
-    ];
-    let rows = figures
-        .iter()
-        .map(|(name, value)| vec![(*name).to_owned(), value.clone()]);
-    table(&mut page, "What happened", &["", ""], rows);
-    let rows = report.checks.iter().map(|check| {
-        let word = if check.passed { "held" } else { "BROKEN" };
-        vec![check.name.to_owned(), word.to_owned(), check.detail.clone()]
-    });
-    table(
+    figures(&mut page, report);
+    promises(&mut page, report);
+    let _ = write!(page, "<h2>How it went</h2>\n{}", report.charts.html());
+    faults(&mut page, report);
+    list(
         &mut page,
-        "What was promised",
-        &["Promise", "", "What was seen"],
-        rows,
+        "What had not arrived at the end, and why",
+        &report.pending,
     );
-    if !report.faults.is_empty() {
-        let rows = report.faults.iter().map(|fault| {
-            let level = fault
-                .level_after_ms
-                .map_or("not in time".to_owned(), |took_ms| format!("{took_ms} ms"));
-            let numbers = [fault.taps, fault.frames, fault.unseen_entries].map(|number| number.to_string());
-            [
-                vec![fault.fault.clone()],
-                numbers.to_vec(),
-                vec![fault.exposure.to_string(), level],
-            ]
-            .concat()
-        });
-        let heads = [
-            "Fault",
-            "Taps there",
-            "Frames lost or repeated",
-            "Entries unseen",
-            "Held by them, Rp",
-            "Level after",
-        ];
-        table(&mut page, "What went wrong", &heads, rows);
-    }
+    list(&mut page, "Lost with a disk", &report.lost);
+    list(
+        &mut page,
+        "Where this run differs from the real system",
+        &report.departures,
+    );
+    not_yet(&mut page);
     let _ = writeln!(
         page,
-        "<p>Run it again: <code>simulator run {} --seed {}</code><br>Trace <code>{}</code>, scenario <code>{}</code></p></html>",
-        escaped(&report.scenario),
+        "<h2>Run it again</h2>\n<p><code>{}</code></p>\n\
+         <p class=\"small\">Seed {}. Trace {}. Scenario {}.</p>\n</body></html>",
+        escaped(&report.replay),
         report.seed,
         report.trace_hash,
         report.scenario_hash
@@ -97,50 +48,156 @@ pub fn page(report: &Report) -> String {
     page
 }
 
-fn table(page: &mut String, title: &str, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    let _ = write!(page, "<h2>{title}</h2>\n<table>");
-    if heads.iter().any(|head| !head.is_empty()) {
-        let heads: String = heads
-            .iter()
-            .map(|head| format!("<th>{}</th>", escaped(head)))
-            .collect();
-        let _ = write!(page, "<tr>{heads}</tr>");
+fn verdict_in_words(report: &Report) -> String {
+    let count = report.checks.len();
+    match report.verdict {
+        Verdict::Pass => format!(
+            "All {count} promises held: {} taps, {} faults.",
+            grouped(i64::try_from(report.taps).unwrap_or(i64::MAX)),
+            report.faults.len()
+        ),
+        Verdict::Fail => {
+            let broken: Vec<&str> = report
+                .checks
+                .iter()
+                .filter(|check| !check.passed)
+                .map(|check| check.name)
+                .collect();
+            format!(
+                "{} of {count} promises were broken: {}.",
+                broken.len(),
+                broken.join("; ")
+            )
+        }
+        Verdict::Vacuous if report.taps == 0 => {
+            "Nobody tapped: every promise held, but the run shows nothing.".to_owned()
+        }
+        Verdict::Vacuous => {
+            let idle: Vec<&str> = report
+                .faults
+                .iter()
+                .filter(|fault| fault.touched_nothing)
+                .map(|fault| fault.fault.as_str())
+                .collect();
+            format!(
+                "Every promise held, but nothing met these faults, so the run shows nothing about them: {}.",
+                idle.join("; ")
+            )
+        }
     }
-    for row in rows {
-        let cells: String = row.iter().map(|cell| cell_of(cell)).collect();
-        let _ = write!(page, "\n<tr>{cells}</tr>");
-    }
-    page.push_str("</table>\n");
 }
 
-fn cell_of(text: &str) -> String {
-    let is_number = !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
-    format!(
-        "<td{}>{}</td>",
-        if is_number { " class=\"n\"" } else { "" },
-        escaped(text)
-    )
-}
-
-/// Text as HTML shows it literally. A scenario's title comes from outside.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_from_outside_stays_text() {
-        assert_eq!(escaped("<script>\"&"), "&lt;script&gt;&quot;&amp;");
-        assert_eq!(cell_of("12.50"), "<td class=\"n\">12.50</td>");
-        assert_eq!(cell_of("12 ms"), "<td>12 ms</td>");
+fn figures(page: &mut String, report: &Report) {
+    let rupiah = |money: sync_protocol::money::Money| format!("Rp {}", grouped(money.as_hundredths() / 100));
+    let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+    let figures = [
+        ("Entries let in", count(report.entries)),
+        ("Exits let out", count(report.exits)),
+        ("Taps turned away", count(report.turned_away.values().sum())),
+        (
+            "Taps decided without hearing the hub",
+            count(report.decided_alone),
+        ),
+        ("Entries on the offline allowance", count(report.on_allowance)),
+        (
+            "Most money one fault left unseen by the hub",
+            rupiah(report.exposure),
+        ),
+        ("Cards below zero at the end, together", rupiah(report.overdraft)),
+        (
+            "Longest time until everybody was level",
+            time(report.converged_after_ms),
+        ),
+    ];
+    page.push_str("<dl>");
+    for (name, value) in figures {
+        let _ = write!(page, "<div><dt>{name}</dt><dd>{}</dd></div>", escaped(&value));
     }
+    page.push_str("</dl>\n");
+}
+
+fn time(took_ms: Option<i64>) -> String {
+    took_ms.map_or("not in time".to_owned(), |took_ms| {
+        format!("{} ms", grouped(took_ms))
+    })
+}
+
+fn promises(page: &mut String, report: &Report) {
+    page.push_str(
+        "<h2>What was promised</h2>\n<div class=\"wide\"><table><tr><th>Promise</th><th></th><th>Measured</th>\
+         <th>Allowed</th><th>What was seen</th></tr>",
+    );
+    for check in &report.checks {
+        let (class, word) = if check.passed {
+            ("held", "held")
+        } else {
+            ("broken", "BROKEN")
+        };
+        let cell = |text: &Option<String>| escaped(text.as_deref().unwrap_or("–"));
+        let _ = write!(
+            page,
+            "\n<tr><td>{}</td><td class=\"{class}\">{word}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escaped(check.name),
+            cell(&check.value),
+            cell(&check.threshold),
+            escaped(&check.detail)
+        );
+    }
+    page.push_str("</table></div>\n");
+}
+
+fn faults(page: &mut String, report: &Report) {
+    if report.faults.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>What went wrong</h2>\n<div class=\"wide\"><table><tr><th>Fault</th><th>Taps there</th>\
+         <th>Frames lost or repeated</th><th>Entries unseen at its end</th><th>Held by them, Rp</th>\
+         <th>Everybody level after</th></tr>",
+    );
+    for fault in &report.faults {
+        let _ = write!(
+            page,
+            "\n<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            escaped(&fault.fault),
+            fault.taps,
+            fault.frames,
+            fault.unseen_entries,
+            grouped(fault.exposure.as_hundredths() / 100),
+            time(fault.level_after_ms)
+        );
+    }
+    page.push_str("</table></div>\n");
+}
+
+fn list(page: &mut String, heading: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let items: String = lines
+        .iter()
+        .map(|line| format!("<li>{}</li>", escaped(line)))
+        .collect();
+    let _ = write!(page, "<h2>{heading}</h2>\n<ul>{items}</ul>\n");
+}
+
+/// What cannot be simulated yet, so that nobody takes this report for more than it is.
+fn not_yet(page: &mut String) {
+    let lines: Vec<String> = fault_catalogue()
+        .iter()
+        .filter_map(|entry| {
+            let waits_for = entry.waits_for?;
+            Some(format!("{} (waits for {waits_for})", entry.meaning))
+        })
+        .collect();
+    list(page, "Faults that cannot be simulated yet", &lines);
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_ascii_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::random::Stream;
 
-/// Times of day at which drawn scenarios start: rushes, noon, and the turn of the day.
+/// Times of day at which drawn scenarios start, and the share of the busiest hour's trips that begin then,
+/// thousandths: rushes, noon, and the turn of the day.
 const STARTS: [(&str, i64); 6] = [
     ("06:55", 1_000),
     ("07:30", 1_000),
@@ -13,45 +14,123 @@ const STARTS: [(&str, i64); 6] = [
     ("18:00", 800),
     ("23:56", 40),
 ];
+/// What passengers do that is out of the ordinary, and the largest share drawn, thousandths.
+const HABITS: [(&str, i64); 10] = [
+    ("missing_exit_per_mille", 200),
+    ("missing_entry_per_mille", 200),
+    ("repeated_tap_per_mille", 300),
+    ("pass_back_per_mille", 200),
+    ("second_exit_per_mille", 200),
+    ("wrong_way_per_mille", 150),
+    ("same_station_per_mille", 200),
+    ("clone_per_mille", 150),
+    ("unknown_card_per_mille", 100),
+    ("poor_card_per_mille", 600),
+];
+/// What the hub's staff and channels do, and how often an hour at most.
+const DUTIES: [(&str, i64); 7] = [
+    ("top_ups_per_hour", 600),
+    ("blocks_per_hour", 200),
+    ("unblocks_per_hour", 200),
+    ("refunds_per_hour", 100),
+    ("adjustments_per_hour", 200),
+    ("write_offs_per_hour", 100),
+    ("closes_per_hour", 300),
+];
+/// Trips of hours make a run of hours: seldom.
+const LONG_PER_MILLE: u32 = 15;
 
 /// The text of a scenario without faults.
 pub(super) fn draw(seed: u64, stream: &mut Stream) -> String {
     let duration_s = stream.between(5, 15) * 60;
-    let (starts_at, share_per_mille) = *stream.pick(&STARTS).expect("BUG: there are times to start");
+    let (starts_at, share_per_mille) = STARTS[stream.below(STARTS.len() as u64) as usize];
     let trips = stream.between(15, 120);
     let at_peak = (trips * 3_600 / duration_s * 1_000 / share_per_mille).max(1);
     let mut text = format!(
         "# Drawn from seed {seed}.\n\ntitle = \"Swarm seed {seed}\"\nnetwork = \"sample\"\nstarts_at = \"{starts_at}\"\n\
-         duration_s = {duration_s}\nconverge_within_s = 120\n\n"
+         duration_s = {duration_s}\nconverge_within_s = 180\n"
     );
-    traffic(&mut text, at_peak, trips, stream);
+    let is_long = stream.chance(LONG_PER_MILLE);
+    traffic(&mut text, at_peak, trips, is_long, stream);
+    policy(&mut text, stream);
+    engine(&mut text, is_long, stream);
     text
 }
 
-fn traffic(text: &mut String, at_peak: i64, trips: i64, stream: &mut Stream) {
+fn traffic(text: &mut String, at_peak: i64, trips: i64, is_long: bool, stream: &mut Stream) {
     // Few cards meet many rules: each is used again and again.
     let cards = stream.between(3, trips.max(4));
-    let missing = seldom(stream, 200);
-    let repeated = seldom(stream, 300);
-    let poor = seldom(stream, 500);
-    let top_ups = stream.between(0, 600);
-    let blocks = if stream.chance(500) {
-        stream.between(0, 200)
-    } else {
-        0
-    };
-    let orphan = ["release", "charge_max", "charge_min"][stream.below(3) as usize];
+    let ride_min_s = stream.between(20, 200);
+    let ride_max_s = ride_min_s + stream.between(10, 300);
     let _ = write!(
         text,
-        "[traffic]\ncards = {cards}\ntrips_per_hour_at_peak = {at_peak}\nmissing_exit_per_mille = {missing}\n\
-         repeated_tap_per_mille = {repeated}\npoor_card_per_mille = {poor}\ntop_ups_per_hour = {top_ups}\n\
-         blocks_per_hour = {blocks}\norphan_policy = \"{orphan}\"\n"
+        "\n[traffic]\ncards = {cards}\ntrips_per_hour_at_peak = {at_peak}\n\
+         ride_min_s = {ride_min_s}\nride_max_s = {ride_max_s}\n"
     );
+    let mut say = |key: &str, number: i64| {
+        if number > 0 {
+            let _ = writeln!(text, "{key} = {number}");
+        }
+    };
+    for (habit, most) in HABITS {
+        say(habit, sometimes(stream, 450, most));
+    }
+    if is_long {
+        say("long_trip_per_mille", stream.between(20, 200));
+        say("overday_trip_per_mille", sometimes(stream, 300, 100));
+    }
+    for (duty, most) in DUTIES {
+        say(duty, sometimes(stream, 600, most));
+    }
+    say("repeated_top_up_per_mille", sometimes(stream, 400, 500));
 }
 
-/// A share in thousandths: none in a third of the scenarios, else anything up to the most.
-fn seldom(stream: &mut Stream, most: i64) -> i64 {
-    if stream.chance(667) {
+fn policy(text: &mut String, stream: &mut Stream) {
+    let orphan = ["release", "charge_max", "charge_min"][stream.below(3) as usize];
+    let _ = write!(text, "\n[policy]\norphan_policy = \"{orphan}\"\n");
+    let mut say = |key: &str, low: i64, high: i64| {
+        if stream.chance(250) {
+            let _ = writeln!(text, "{key} = {}", stream.between(low, high));
+        }
+    };
+    say("spend_max_fares", 0, 5);
+    say("allowance_fares", 0, 3);
+    say("offline_entries_max", 0, 4);
+    say("fresh_s", 15, 120);
+    if stream.chance(150) {
+        // Gates that stop deciding within the run.
+        let allowance_s = stream.between(120, 300);
+        let autonomy_s = allowance_s + stream.between(0, 300);
+        let beyond = ["closed", "free_flow"][stream.below(2) as usize];
+        let _ = write!(
+            text,
+            "allowance_until_s = {allowance_s}\nautonomy_s = {autonomy_s}\nbeyond_autonomy = \"{beyond}\"\n"
+        );
+    }
+}
+
+fn engine(text: &mut String, is_long: bool, stream: &mut Stream) {
+    let mut keys = String::new();
+    if stream.chance(if is_long { 1_000 } else { 150 }) {
+        keys.push_str("store = \"model\"\n");
+    }
+    if stream.chance(300) {
+        keys.push_str("signatures = \"keyed_hash\"\n");
+    }
+    if is_long {
+        keys.push_str("gate_beat_s = 60\nhub_beat_s = 60\nround_ms = 10000\n");
+    } else if stream.chance(200) {
+        let settle_ms = stream.between(1, 2_000);
+        let _ = writeln!(keys, "settle_every_ms = {settle_ms}");
+    }
+    if !keys.is_empty() {
+        let _ = write!(text, "\n[engine]\n{keys}");
+    }
+}
+
+/// A number up to the most in so many of a thousand scenarios; else 0.
+fn sometimes(stream: &mut Stream, per_mille: u32, most: i64) -> i64 {
+    if stream.chance(per_mille) {
         stream.between(1, most)
     } else {
         0

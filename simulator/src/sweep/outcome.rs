@@ -79,10 +79,13 @@ impl End {
 #[must_use]
 pub fn play_seed(seed: u64) -> Outcome {
     let watch = Stopwatch::start();
-    let (kinds, end) = match catching(|| Ok(swarm::draw(seed))) {
+    let (kinds, mut end) = match catching(|| Ok(swarm::draw(seed))) {
         Ok(drawn) => (drawn.kinds.clone(), play_text(&drawn.name(), &drawn.text, seed)),
         Err(end) => (Vec::new(), end),
     };
+    if let End::Reported(report) = &mut end {
+        report.replay = format!("simulator replay {seed}");
+    }
     Outcome {
         seed,
         kinds,
