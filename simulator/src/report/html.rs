@@ -133,13 +133,16 @@ fn promises(page: &mut String, report: &Report) {
         } else {
             ("broken", "BROKEN")
         };
-        let cell = |text: &Option<String>| escaped(text.as_deref().unwrap_or("–"));
+        let cell = |of: &str, text: &Option<String>| match text {
+            Some(text) => format!("<td data-of=\"{of}\">{}</td>", escaped(text)),
+            None => "<td class=\"none\">–</td>".to_owned(),
+        };
         let _ = write!(
             page,
-            "\n<tr><td>{}</td><td class=\"{class}\">{word}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "\n<tr><td>{}</td><td class=\"{class}\">{word}</td>{}{}<td>{}</td></tr>",
             escaped(check.name),
-            cell(&check.value),
-            cell(&check.threshold),
+            cell("measured", &check.value),
+            cell("allowed", &check.threshold),
             escaped(&check.detail)
         );
     }
@@ -150,23 +153,32 @@ fn faults(page: &mut String, report: &Report) {
     if report.faults.is_empty() {
         return;
     }
-    page.push_str(
-        "<h2>What went wrong</h2>\n<div class=\"wide\"><table><tr><th>Fault</th><th>Taps there</th>\
-         <th>Frames lost or repeated</th><th>Entries unseen at its end</th><th>Held by them, Rp</th>\
-         <th>Everybody level after</th></tr>",
+    const HEADS: [&str; 6] = [
+        "Fault",
+        "Taps there",
+        "Frames lost or repeated",
+        "Entries unseen at its end",
+        "Held by them, Rp",
+        "Everybody level after",
+    ];
+    let heads = HEADS.map(|head| format!("<th>{head}</th>")).concat();
+    let _ = write!(
+        page,
+        "<h2>What went wrong</h2>\n<div class=\"wide\"><table><tr>{heads}</tr>"
     );
     for fault in &report.faults {
-        let _ = write!(
-            page,
-            "\n<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            escaped(&fault.fault),
-            fault.taps,
-            fault.frames,
-            fault.unseen_entries,
+        let numbers = [
+            fault.taps.to_string(),
+            fault.frames.to_string(),
+            fault.unseen_entries.to_string(),
             grouped(fault.exposure.as_hundredths() / 100),
-            time(fault.level_after_ms)
-        );
+            time(fault.level_after_ms),
+        ];
+        let _ = write!(page, "\n<tr><td>{}</td>", escaped(&fault.fault));
+        for (head, number) in HEADS.iter().skip(1).zip(numbers) {
+            let _ = write!(page, "<td class=\"n\" data-of=\"{head}\">{number}</td>");
+        }
+        page.push_str("</tr>");
     }
     page.push_str("</table></div>\n");
 }

@@ -13,7 +13,7 @@ background:var(--page)}h1{font-size:1.5rem;margin-bottom:.3rem}h2{font-size:1.2r
 h3{font-size:1rem;margin:1.2rem 0 0}\
 .verdict{padding:.7rem 1rem;border-radius:.4rem;color:#fff;font-size:1.05rem}\
 .verdict.pass{background:var(--pass)}.verdict.fail{background:var(--fail)}.verdict.vacuous{background:var(--vacuous)}\
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:.5rem;margin:1rem 0}\
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.5rem;margin:1rem 0}\
 dl div{background:var(--head);border-radius:.4rem;padding:.5rem .8rem}dt{color:var(--dim);font-size:.85rem}\
 dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}\
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}\
@@ -21,6 +21,9 @@ th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px 
 th{background:var(--head)}td.n{text-align:right;font-variant-numeric:tabular-nums}\
 .held{color:var(--pass);font-weight:600}.broken{color:var(--fail);font-weight:600}\
 @media (prefers-color-scheme:dark){.held{color:#5cc98a}.broken{color:#ff8a80}}\
+@media (max-width:40rem){tr:first-child:has(th){display:none}tr,td{display:block}tr{border-bottom:1px solid var(--line);\
+padding:.4rem 0}td{border:0;padding:.1rem .3rem}td.n{text-align:left}td.none{display:none}\
+td[data-of]::before{content:attr(data-of) ': ';color:var(--dim)}}\
 code{background:var(--head);padding:.1rem .3rem;border-radius:.2rem;overflow-wrap:anywhere}\
 p.small{color:var(--dim);font-size:.85rem;overflow-wrap:anywhere}\
 figure{margin:.2rem 0;overflow-x:auto}svg{display:block;width:100%;min-width:40rem;height:auto}\
