@@ -109,7 +109,7 @@ pub(super) struct Values {
 impl Values {
     /// An axis that reaches at least as high as this value.
     pub(super) fn up_to(value: i64, top: i64, bottom: i64) -> Values {
-        let step = round_step(value.max(4).div_euclid(4));
+        let step = round_step((value.max(1) + 3).div_euclid(4));
         let marks = value.max(1).div_euclid(step) + i64::from(value.max(1) % step > 0);
         Values {
             top,
