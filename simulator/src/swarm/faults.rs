@@ -47,7 +47,7 @@ impl Drawn {
 
 /// Draws the faults of a scenario.
 pub(super) fn draw(scenario: &Scenario, stream: &mut Stream) -> Vec<Drawn> {
-    let places = Places::of(&scenario.topology());
+    let places = Places::of(scenario);
     let counts = COUNTS.map(|(_, _, weight)| weight);
     let (fewest, most, _) = COUNTS[stream.weighted(&counts)];
     let weights: Vec<u32> = KINDS.iter().map(|kind| kind.weight).collect();

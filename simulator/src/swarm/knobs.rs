@@ -54,14 +54,20 @@ pub(super) fn draw(seed: u64, stream: &mut Stream) -> String {
     traffic(&mut text, at_peak, trips, is_long, stream);
     policy(&mut text, stream);
     engine(&mut text, is_long, stream);
+    fare_changes(&mut text, duration_s, stream);
     text
 }
 
 fn traffic(text: &mut String, at_peak: i64, trips: i64, is_long: bool, stream: &mut Stream) {
     // Few cards meet many rules: each is used again and again.
     let cards = stream.between(3, trips.max(4));
-    let ride_min_s = stream.between(20, 200);
-    let ride_max_s = ride_min_s + stream.between(10, 300);
+    // Rides of about one length meet a clock that is wrong by as much (point 3 of the fold).
+    let (ride_min_s, width_s) = if stream.chance(400) {
+        (stream.between(10, 40), stream.between(0, 10))
+    } else {
+        (stream.between(20, 200), stream.between(10, 300))
+    };
+    let ride_max_s = ride_min_s + width_s;
     let _ = write!(
         text,
         "\n[traffic]\ncards = {cards}\ntrips_per_hour_at_peak = {at_peak}\n\
@@ -114,7 +120,7 @@ fn engine(text: &mut String, is_long: bool, stream: &mut Stream) {
     if stream.chance(if is_long { 1_000 } else { 150 }) {
         keys.push_str("store = \"model\"\n");
     }
-    if stream.chance(300) {
+    if stream.chance(700) {
         keys.push_str("signatures = \"keyed_hash\"\n");
     }
     if is_long {
@@ -125,6 +131,29 @@ fn engine(text: &mut String, is_long: bool, stream: &mut Stream) {
     }
     if !keys.is_empty() {
         let _ = write!(text, "\n[engine]\n{keys}");
+    }
+}
+
+/// Fares that rise or fall during the run; half of them with no time for gates to hear of it.
+fn fare_changes(text: &mut String, duration_s: i64, stream: &mut Stream) {
+    let mut from_s = 0;
+    for _ in 0..3 {
+        if from_s >= duration_s || !stream.chance(300) {
+            return;
+        }
+        let at_s = stream.between(from_s, duration_s);
+        let lead_s = if stream.chance(500) {
+            0
+        } else {
+            stream.between(0, at_s - from_s)
+        };
+        let price = stream.between(200, 3_000);
+        let _ = write!(
+            text,
+            "\n[[fare_change]]\nat_s = {at_s}\nlead_s = {lead_s}\nprice_per_mille = {price}\n\
+             override_lead_time = true\n"
+        );
+        from_s = at_s + 1;
     }
 }
 

@@ -15,6 +15,15 @@ const DESCRIBED_MAX: usize = 20;
 /// Most characters of what a check saw in the summary; the kept report has all of it.
 const DETAIL_CHARACTERS: usize = 300;
 
+/// Faults of a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Faults {
+    /// How many there were.
+    pub struck: u64,
+    /// How many of them met something: a tap, a frame.
+    pub met: u64,
+}
+
 /// Counts over seeds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Tally {
@@ -22,12 +31,12 @@ pub struct Tally {
     pub seeds: u64,
     /// Seeds of which every check held.
     pub passed: u64,
-    /// Seeds that showed nothing about one of their faults, while every check held.
+    /// Seeds at which nobody tapped or no fault met anything, while every check held.
     pub vacuous: u64,
     /// Taps answered, together.
     pub taps: u64,
     /// Faults, by kind.
-    pub faults: BTreeMap<&'static str, u64>,
+    pub faults: BTreeMap<&'static str, Faults>,
     /// Seeds at which each check failed, by its name.
     pub broken: BTreeMap<String, Vec<u64>>,
     /// Flags and postings that the hub's books show at the end, by name: which rules came up.
@@ -43,17 +52,23 @@ impl Tally {
     pub fn add(&mut self, outcome: &Outcome) {
         self.seeds += 1;
         for kind in &outcome.kinds {
-            *self.faults.entry(kind).or_default() += 1;
+            self.faults.entry(kind).or_default().struck += 1;
         }
         if let Some(report) = outcome.report() {
+            let met = report.faults.iter().map(|fault| !fault.touched_nothing);
+            for (kind, met) in outcome.kinds.iter().zip(met.clone()) {
+                self.faults.entry(kind).or_default().met += u64::from(met);
+            }
+            let is_idle = report.taps == 0 || (!report.faults.is_empty() && !met.clone().any(|met| met));
             self.taps += report.taps;
             for (rule, count) in &report.rules {
                 *self.rules.entry((*rule).to_owned()).or_default() += count;
             }
             match report.verdict {
-                Verdict::Pass => self.passed += 1,
-                Verdict::Vacuous => self.vacuous += 1,
                 Verdict::Fail => {}
+                // One idle fault among others does not take the meaning from a drawn run.
+                Verdict::Pass | Verdict::Vacuous if is_idle => self.vacuous += 1,
+                Verdict::Pass | Verdict::Vacuous => self.passed += 1,
             }
         }
         if outcome.failed() {
@@ -109,21 +124,17 @@ impl Tally {
                 self.failing.keys().next().copied().unwrap_or_default(),
             ));
         }
-        let listed = |counts: Vec<(&str, u64)>| {
-            let words: Vec<String> = counts
-                .iter()
-                .map(|(name, count)| format!("{name} {count}"))
-                .collect();
-            words.join(", ")
-        };
-        let faults = self.faults.iter().map(|(kind, count)| (*kind, *count)).collect();
-        let rules = self
-            .rules
-            .iter()
-            .map(|(rule, count)| (rule.as_str(), *count))
+        let faults = self.faults.iter();
+        let faults: Vec<String> = faults
+            .map(|(kind, faults)| format!("{kind} {} ({})", faults.struck, faults.met))
             .collect();
-        line(format!("Faults: {}", listed(faults)));
-        line(format!("Flags and postings: {}", listed(rules)));
+        line(format!(
+            "Faults (of them, those that met something): {}",
+            faults.join(", ")
+        ));
+        let rules = self.rules.iter();
+        let rules: Vec<String> = rules.map(|(rule, count)| format!("{rule} {count}")).collect();
+        line(format!("Flags and postings: {}", rules.join(", ")));
         let took_ms = took.as_millis().max(1);
         let tenths = u128::from(self.seeds) * 10_000 / took_ms;
         line(format!(

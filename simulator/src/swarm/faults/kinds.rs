@@ -141,7 +141,13 @@ fn one_of(stream: &mut Stream, key: &str, words: &[&str]) -> String {
 }
 
 /// Seconds as of a bad clock, minutes, the hours that make a journey too long, or days; either way.
-fn clock(_: &Places, stream: &mut Stream) -> String {
+fn clock(places: &Places, stream: &mut Stream) -> String {
+    if stream.chance(300) {
+        // Behind by about a ride: an exit there is stamped just before its entry.
+        let (shortest_s, longest_s) = places.rides_s;
+        let behind_ms = stream.between(shortest_s * 1_000 - 500, longest_s * 1_000 + 2_000);
+        return format!("offset_ms = -{behind_ms}\n");
+    }
     let farthest_ms = *stream
         .pick(&[4_000, 120_000, 6 * 3_600_000, 30 * 3_600_000, 3 * 86_400_000])
         .unwrap_or(&120_000);

@@ -1,17 +1,21 @@
-//! The terminals, gates and links that faults can strike.
+//! The terminals, gates and links that faults can strike, and how long rides between them take.
 
 use crate::random::Stream;
-use crate::topology::Topology;
+use crate::scenario::Scenario;
 
 /// Terminals and gates by their codes.
 pub(super) struct Places {
     terminals: Vec<String>,
     /// Gate and terminal.
     gates: Vec<(String, String)>,
+    /// Shortest and longest ride, seconds.
+    pub(super) rides_s: (i64, i64),
 }
 
 impl Places {
-    pub(super) fn of(network: &Topology) -> Places {
+    pub(super) fn of(scenario: &Scenario) -> Places {
+        let network = scenario.topology();
+        let traffic = &scenario.traffic;
         let terminals = network.terminals.iter();
         let gates = network.gates.iter();
         Places {
@@ -19,6 +23,7 @@ impl Places {
             gates: gates
                 .map(|gate| (gate.code.to_string(), gate.terminal.to_string()))
                 .collect(),
+            rides_s: (traffic.ride_min_s.get(), traffic.ride_max_s.get()),
         }
     }
 
