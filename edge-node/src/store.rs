@@ -23,10 +23,12 @@
 
 mod apply;
 mod ballast;
+mod card;
 mod cards;
 mod digest;
 mod edit;
 mod error;
+mod group;
 mod ingest;
 mod inspect;
 mod journal;
@@ -55,14 +57,16 @@ use sync_protocol::rows::Schema;
 use sync_protocol::time::Stamp;
 
 pub use ballast::{BALLAST_BYTES, BallastState, Disk};
+pub use card::{Card, FiledTap};
 pub use digest::StoreDigest;
 pub use edit::GateStatus;
 pub use error::{Fault, IngestError, StoreError};
+pub use group::Group;
 pub use ingest::{Ingested, Quarantined, SLICE_CHANGES, Verified};
 pub use inspect::{Inspection, SiteFound};
 pub use journal::RecentTap;
 pub use open::Opening;
-pub use schema::{SCHEMA_VERSION, hash as schema_hash};
+pub use schema::{SCHEMA_VERSION, hash as schema_hash, replicated as replicated_schema};
 pub use taps::{Committed, Decided, Unrecorded};
 
 use ballast::Ballast;
@@ -145,11 +149,11 @@ impl Store {
     /// The database failed.
     pub fn card(&self, card: CardId) -> Result<CardKnowledge, StoreError> {
         if let Some(card) = self.remembered.get(card) {
-            return Ok(card.knowledge);
+            return Ok(*card.knowledge());
         }
         let terminal = self.own_gate.terminal;
         let card = cards::load(&self.replica, &self.sites, &self.fares, terminal, card);
-        self.named(card.map(|card| card.knowledge))
+        self.named(card.map(|card| *card.knowledge()))
     }
 
     /// The gate, in the mode that the `gates` table gives it or else the configuration.

@@ -173,7 +173,11 @@ impl Peer {
 
     /// Peers that introduced themselves and were heard lately.
     pub fn live_peers(&self) -> impl Iterator<Item = NodeId> {
-        let live = self.links.iter().filter(|(_, link)| link.is_live(self.now_ms));
+        let silence_ms = self.config.limits.silence_ms();
+        let live = self
+            .links
+            .iter()
+            .filter(move |(_, link)| link.is_live(self.now_ms, silence_ms));
         live.map(|(peer, _)| *peer)
     }
 
@@ -183,8 +187,10 @@ impl Peer {
             return self.close(peer, CloseReason::OwnNumber);
         }
         if self.poll_timeout().is_none() {
-            self.round_at_ms = self.now_ms.saturating_add(self.random.jittered(limits::ROUND_MS));
-            self.housekeeping_at_ms = self.now_ms.saturating_add(limits::HOUSEKEEPING_MS);
+            self.round_at_ms = self
+                .now_ms
+                .saturating_add(self.random.jittered(self.config.limits.round_ms));
+            self.housekeeping_at_ms = self.now_ms.saturating_add(self.config.limits.housekeeping_ms());
         }
         self.links.insert(peer, Link::new(self.now_ms));
         self.send_hello(peer);
@@ -305,7 +311,7 @@ impl Peer {
             return;
         }
         if self.now_ms >= self.housekeeping_at_ms {
-            self.housekeeping_at_ms = self.now_ms.saturating_add(limits::HOUSEKEEPING_MS);
+            self.housekeeping_at_ms = self.now_ms.saturating_add(self.config.limits.housekeeping_ms());
             self.expire_serves();
             self.expire_early();
             self.expire_requests();
@@ -313,7 +319,9 @@ impl Peer {
             self.ask_everyone();
         }
         if self.now_ms >= self.round_at_ms {
-            self.round_at_ms = self.now_ms.saturating_add(self.random.jittered(limits::ROUND_MS));
+            self.round_at_ms = self
+                .now_ms
+                .saturating_add(self.random.jittered(self.config.limits.round_ms));
             self.start_round();
         }
     }

@@ -14,7 +14,8 @@ use sync_protocol::money::Money;
 use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::rows::{self, RowChange, Schema};
 
-use super::cards::{self, FiledTap};
+use super::card::FiledTap;
+use super::cards;
 use super::error::Fault;
 use super::sites::{Site, Sites, integer};
 use super::sql;

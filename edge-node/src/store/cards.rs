@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use sync_protocol::changeset::{Body, Content};
 use sync_protocol::codec;
-use sync_protocol::decide::{CardKnowledge, Settled};
 use sync_protocol::fact::{CardSettled, Direction, Fact, Knowledge, Reason, Tap};
 use sync_protocol::fare::FareBook;
 use sync_protocol::id::{CardId, FactId, GateId, OrderKey, Seq, SiteId, TerminalCode};
-use sync_protocol::journey::{CardState, CardView, Ignore};
+use sync_protocol::journey::Ignore;
 use sync_protocol::money::Money;
 use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::time::Stamp;
 
+use super::card::{Card, FiledTap};
 use super::error::Fault;
 use super::sites::{Ordinal, Sites, integer, seq};
 use super::sql;
@@ -27,43 +27,6 @@ const REMEMBERED_MAX: usize = 4_096;
 const KIND_TAP: u8 = 0;
 /// Kind of a card status among facts.
 const KIND_CARD_STATUS: u8 = 2;
-
-/// A card as the next decision sees it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Card {
-    state: CardState,
-    pub(super) knowledge: CardKnowledge,
-}
-
-impl Card {
-    /// Folds one more tap of this terminal onto it.
-    pub(super) fn take(&mut self, tap: &Tap, key: &OrderKey, fares: &FareBook) {
-        self.state
-            .apply(tap.card, fares, key, &Fact::Tap(*tap), &mut Ignore);
-        self.knowledge.view = self.state.finish(fares, &mut Ignore);
-        if tap.accepted && tap.direction == Direction::Entry {
-            self.knowledge.uncovered_entries += 1;
-        }
-    }
-
-    /// Folds one more tap of this gate onto it, and tells what goes into the tap's row.
-    pub(super) fn take_own(&mut self, tap: &Tap, key: &OrderKey, fares: &FareBook) -> FiledTap {
-        let before = *self.view();
-        self.take(tap, key, fares);
-        let view = self.view();
-        let taken = before.balance - view.balance;
-        let open = before.open.filter(|_| tap.accepted && view.open != before.open);
-        FiledTap {
-            tap: *tap,
-            charged: (taken != tap.quoted.unwrap_or_default()).then_some(taken),
-            origin: open.map(|open| open.entry.terminal),
-        }
-    }
-
-    pub(super) fn view(&self) -> &CardView {
-        &self.knowledge.view
-    }
-}
 
 /// The cards seen last.
 #[derive(Debug, Default)]
@@ -98,27 +61,22 @@ pub(super) fn load(
     terminal: TerminalCode,
     id: CardId,
 ) -> Result<Card, Fault> {
-    let mut card = Card::default();
     let stored = connection
         .prepare_cached(sql::CARD)?
         .query_row([id.as_str()], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
         })
         .optional()?;
-    if let Some((revision, state)) = stored {
-        card.state = codec::decode(&state)?;
-        let view = card.state.finish(fares, &mut Ignore);
-        card.knowledge.settled = Some(Settled {
-            revision: revision.unsigned_abs(),
-            available: view.available(),
-            balance: view.balance,
-        });
-    }
-    card.knowledge.view = card.state.finish(fares, &mut Ignore);
+    let settled = match stored {
+        Some((revision, state)) => Some((revision.unsigned_abs(), codec::decode(&state)?)),
+        None => None,
+    };
+    let mut card = Card::settled(settled, fares);
     fold_uncovered(connection, sites, fares, terminal, id, &mut card)?;
-    card.knowledge.denied = connection
+    let denied = connection
         .prepare_cached(sql::DENIED)?
         .query_row([id.as_str()], |row| row.get(0))?;
+    card.set_denied(denied);
     Ok(card)
 }
 
@@ -147,8 +105,7 @@ fn fold_uncovered(
             }
         } else if kind == KIND_CARD_STATUS {
             let (key, fact, _) = read_fact(connection, sites, ordinal, position, row.get(2)?)?;
-            card.state.apply(id, fares, &key, &fact, &mut Ignore);
-            card.knowledge.view = card.state.finish(fares, &mut Ignore);
+            card.take_fact(id, &key, &fact, fares);
         }
     }
     Ok(())
@@ -223,16 +180,6 @@ pub(super) fn read_fact(
         Some(Content::Fact(fact)) => Ok((key, fact, content.content.clone())),
         _ => Err(missing()),
     }
-}
-
-/// A tap to be filed under its card.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FiledTap {
-    pub(super) tap: Tap,
-    /// What it took from the balance known here, when that is not what it quoted.
-    pub(super) charged: Option<Money>,
-    /// Where the journey known here began.
-    pub(super) origin: Option<TerminalCode>,
 }
 
 /// Files a tap under its card.

@@ -18,7 +18,8 @@ use sync_protocol::id::{CardId, OrderKey, Seq};
 use sync_protocol::mutation::{Mutation, is};
 
 use super::Store;
-use super::cards::{self, Card};
+use super::card::Card;
+use super::cards;
 use super::error::Fault;
 use super::ingest::last_stamp;
 use super::sites::{Ordinal, Site, seq};

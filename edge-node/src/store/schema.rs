@@ -1,6 +1,8 @@
 //! The schema: additive migrations, each in one transaction, then the views. Rules in `sql/README.md`.
 
+use crsqlite::Replica;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use sync_protocol::rows::Schema;
 
 use super::error::Fault;
 
@@ -31,6 +33,16 @@ pub fn hash() -> [u8; 32] {
         hasher.update(migration.sql.as_bytes());
     }
     *hasher.finalize().as_bytes()
+}
+
+/// The replicated tables of this schema, as peers' row changes are checked against.
+///
+/// # Errors
+/// SQLite or the extension failed.
+pub fn replicated() -> Result<Schema, Fault> {
+    let mut replica = Replica::open(Connection::open_in_memory()?)?;
+    migrate(&mut replica)?;
+    Ok(crsqlite::schema(&replica)?)
 }
 
 /// The source design's tables as views, and what they share; made anew with every schema.

@@ -3,22 +3,19 @@
 //!
 //! No other program writes the file, so what was read before the commit still holds at the commit.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use bytes::Bytes;
 use rusqlite::{Transaction, TransactionBehavior};
-use sync_protocol::changeset::{Change, Content, Run};
+use sync_protocol::changeset::Run;
 use sync_protocol::decide::{Circumstances, Decision, Gate, Presentation};
-use sync_protocol::fact::{Direction, Fact, Reason};
-use sync_protocol::id::{CardId, FactId, OrderKey, Seq};
+use sync_protocol::id::{CardId, FactId, Seq};
 use sync_protocol::journey::CardView;
-use sync_protocol::money::Money;
 use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::time::Stamp;
 
-use super::cards::{self, Card, FiledTap};
+use super::card::Card;
+use super::cards;
 use super::error::Fault;
+use super::group::Group;
 use super::sites::Site;
 use super::unfiled::Commit;
 use super::writer::{Place, append_body};
@@ -55,16 +52,6 @@ pub struct Unrecorded {
     pub decision: Decision,
     /// The card before it, as far as this gate knows.
     pub view: CardView,
-}
-
-/// Decided taps on their way into the journal.
-struct Group {
-    decided: Vec<Decided>,
-    changes: Vec<Change>,
-    filed: Vec<(OrderKey, FiledTap)>,
-    cards: BTreeMap<CardId, Card>,
-    /// Time of the last one.
-    last: Stamp,
 }
 
 impl Store {
@@ -106,15 +93,7 @@ impl Store {
     pub fn decide_only(&self, presentation: &Presentation, age_ms: i64) -> Unrecorded {
         let knowledge = self.card(presentation.card).unwrap_or_default();
         let gate = self.gate();
-        let mut decision = self.circumstances(&gate, age_ms).decide(presentation, &knowledge);
-        let tap = &mut decision.tap;
-        if tap.accepted && tap.direction == Direction::Entry && tap.reason != Reason::FreeFlow {
-            (tap.accepted, tap.reason, tap.hold) = (false, Reason::GateClosed, Money::ZERO);
-        }
-        Unrecorded {
-            decision,
-            view: knowledge.view,
-        }
+        Unrecorded::decide(&self.circumstances(&gate, age_ms), presentation, &knowledge)
     }
 
     fn circumstances<'a>(&'a self, gate: &'a Gate, age_ms: i64) -> Circumstances<'a> {
@@ -172,45 +151,9 @@ impl Store {
     ) -> Result<Group, Fault> {
         let gate = self.gate();
         let circumstances = self.circumstances(&gate, age_ms);
-        let mut group = Group {
-            decided: Vec::with_capacity(presentations.len()),
-            changes: Vec::with_capacity(presentations.len()),
-            filed: Vec::with_capacity(presentations.len()),
-            cards: BTreeMap::new(),
-            last: self.writer.last,
-        };
-        for presentation in presentations {
-            let card = match group.cards.entry(presentation.card) {
-                Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(self.known(&gate, presentation.card)?),
-            };
-            let first = group.decided.is_empty();
-            group.last = group.last.next(presentation.at_ms);
-            let key = OrderKey {
-                at: group.last,
-                id: place.fact_id(group.decided.len()),
-            };
-            let presentation = Presentation {
-                at_ms: key.at.ms,
-                ..*presentation
-            };
-            let decision = circumstances.decide(&presentation, &card.knowledge);
-            let before = *card.view();
-            let filed = card.take_own(&decision.tap, &key, &self.fares);
-            group.changes.push(Change {
-                at: (!first).then_some(key.at),
-                ..Change::new(&Content::Fact(Fact::Tap(decision.tap)))
-            });
-            group.filed.push((key, filed));
-            group.decided.push(Decided {
-                decision,
-                fact: key.id,
-                at: key.at,
-                before,
-                view: *card.view(),
-            });
-        }
-        Ok(group)
+        let fact_id = |place_in_group| place.fact_id(place_in_group);
+        let known = |card| self.known(&gate, card);
+        Group::decide(&circumstances, presentations, self.writer.last, fact_id, known)
     }
 
     fn known(&self, gate: &Gate, card: CardId) -> Result<Card, Fault> {

@@ -13,7 +13,8 @@ use rusqlite::{Connection, params};
 use sync_protocol::changeset::{Head, Signature};
 use sync_protocol::id::{CardId, OrderKey, Seq};
 
-use super::cards::{self, FiledTap};
+use super::card::FiledTap;
+use super::cards;
 use super::error::Fault;
 use super::sites::{Site, integer};
 use super::sql;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Peer;
-use super::limits::{HAVE_SPACING_MS, HELLO_RETRY_MS, KEEP_ALIVE_MS};
+use super::limits::{HAVE_SPACING_MS, HELLO_RETRY_MS};
+use super::link::Link;
 use crate::have::{SITES_MAX, Scope, SiteHave};
 use crate::id::{NodeId, SiteId, TerminalCode};
 use crate::wire::Frame;
@@ -12,7 +13,9 @@ impl Peer {
     /// A gate asks one peer at random whether they hold the same; the hub one gate of each terminal.
     pub(super) fn start_round(&mut self) {
         let mut groups: BTreeMap<Option<TerminalCode>, Vec<NodeId>> = BTreeMap::new();
-        for (peer, link) in self.links.iter().filter(|(_, link)| link.is_live(self.now_ms)) {
+        let silence_ms = self.config.limits.silence_ms();
+        let live = |link: &Link| link.is_live(self.now_ms, silence_ms);
+        for (peer, link) in self.links.iter().filter(|(_, link)| live(link)) {
             let group = self.config.terminal.or(link.terminal);
             groups.entry(group).or_default().push(*peer);
         }
@@ -133,13 +136,14 @@ impl Peer {
     /// Repeats Hellos that were not answered, and shows peers that this node is there.
     pub(super) fn keep_links_alive(&mut self) {
         let now_ms = self.now_ms;
+        let keep_alive_ms = self.config.limits.keep_alive_ms();
         let mut unheard = Vec::new();
         let mut quiet = Vec::new();
         for (peer, link) in &mut self.links {
             link.beats = 0;
             if !link.is_open() && now_ms - link.hello_sent_ms >= HELLO_RETRY_MS {
                 unheard.push(*peer);
-            } else if link.is_open() && now_ms - link.sent_ms >= KEEP_ALIVE_MS {
+            } else if link.is_open() && now_ms - link.sent_ms >= keep_alive_ms {
                 quiet.push(*peer);
             }
         }

@@ -60,6 +60,26 @@ pub struct Limits {
     pub early_changesets: usize,
     /// Most bytes of them.
     pub early_bytes: usize,
+    /// How often a digest goes out, milliseconds; [`ROUND_MS`] unless many nodes run in one process. Where rounds are
+    /// rarer, deadlines are looked at, links kept alive and silences noticed as much more rarely.
+    pub round_ms: i64,
+}
+
+impl Limits {
+    /// How often deadlines and silences are looked at.
+    pub(super) fn housekeeping_ms(&self) -> i64 {
+        HOUSEKEEPING_MS.max(self.round_ms / (ROUND_MS / HOUSEKEEPING_MS))
+    }
+
+    /// A link on which nothing was sent for this long carries an empty heartbeat.
+    pub(super) fn keep_alive_ms(&self) -> i64 {
+        KEEP_ALIVE_MS.max(self.round_ms.saturating_mul(KEEP_ALIVE_MS / ROUND_MS))
+    }
+
+    /// A link from which nothing was heard for this long is cut.
+    pub(super) fn silence_ms(&self) -> i64 {
+        SILENCE_MS.max(self.round_ms.saturating_mul(SILENCE_MS / ROUND_MS))
+    }
 }
 
 impl Default for Limits {
@@ -69,6 +89,7 @@ impl Default for Limits {
             in_flight_bytes: 16 << 20,
             early_changesets: 1_024,
             early_bytes: 4 << 20,
+            round_ms: ROUND_MS,
         }
     }
 }

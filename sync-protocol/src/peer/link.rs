@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::SILENCE_MS;
 use crate::changeset::SiteRole;
 use crate::have::Scope;
 use crate::id::{SiteId, TerminalCode};
@@ -68,9 +67,9 @@ impl Link {
         self.scope.is_some()
     }
 
-    /// Whether it may be asked: introduced, and heard lately.
-    pub(super) fn is_live(&self, now_ms: i64) -> bool {
-        self.is_open() && now_ms - self.heard_ms <= SILENCE_MS
+    /// Whether it may be asked: introduced, and heard within `silence_ms`.
+    pub(super) fn is_live(&self, now_ms: i64, silence_ms: i64) -> bool {
+        self.is_open() && now_ms - self.heard_ms <= silence_ms
     }
 
     /// Whether the other end wants sites of this role.

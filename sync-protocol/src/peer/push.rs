@@ -27,12 +27,13 @@ impl Peer {
 
     /// One gate per terminal: the lowest that is alive, else the lowest.
     fn designated_gates(&self) -> Vec<NodeId> {
+        let silence_ms = self.config.limits.silence_ms();
         let mut designated: BTreeMap<TerminalCode, (bool, NodeId)> = BTreeMap::new();
         for (peer, link) in self.links.iter().filter(|(_, link)| link.is_open()) {
             let Some(terminal) = link.terminal else {
                 continue;
             };
-            let candidate = (!link.is_live(self.now_ms), *peer);
+            let candidate = (!link.is_live(self.now_ms, silence_ms), *peer);
             let best = designated.entry(terminal).or_insert(candidate);
             *best = candidate.min(*best);
         }

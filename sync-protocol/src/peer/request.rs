@@ -8,6 +8,7 @@ use super::limits::{
     INGEST_DEADLINE_MS, OFFERS_PER_PEER_MAX, RANGE_BYTES_MAX, RANGE_BYTES_MIN, REQUEST_DEADLINE_MS,
     REQUESTS_PER_PEER_MAX,
 };
+use super::link::Link;
 use crate::changeset::Run;
 use crate::have::Range;
 use crate::id::{NodeId, Seq, SiteId};
@@ -209,8 +210,13 @@ impl Peer {
     /// Gives up on requests past their deadline or put to a peer gone silent, and on lost ingests.
     pub(super) fn expire_requests(&mut self) {
         let now_ms = self.now_ms;
+        let silence_ms = self.config.limits.silence_ms();
         let links = &self.links;
-        let cut = |peer: &NodeId| !links.get(peer).is_some_and(|link| link.is_live(now_ms));
+        let cut = |peer: &NodeId| {
+            !links
+                .get(peer)
+                .is_some_and(|link| link.is_live(now_ms, silence_ms))
+        };
         let expired = self.requests_to(|request| now_ms >= request.deadline_ms || cut(&request.peer));
         for site in &expired {
             if let Some(request) = self.sites.get(site).and_then(|sync| sync.request) {
@@ -298,7 +304,9 @@ impl Peer {
     /// Asks a peer for as much of what it has and we lack as may be under way.
     pub(super) fn ask(&mut self, peer: NodeId) {
         let limits = self.config.limits;
-        let Some(link) = self.links.get(&peer).filter(|link| link.is_live(self.now_ms)) else {
+        let silence_ms = limits.silence_ms();
+        let live = |link: &&Link| link.is_live(self.now_ms, silence_ms);
+        let Some(link) = self.links.get(&peer).filter(live) else {
             return;
         };
         let of_peer = link.requested_bytes + link.ingesting_bytes;
