@@ -4,6 +4,7 @@
 pub mod gate;
 pub mod hub;
 pub mod machine;
+pub mod model;
 pub mod store;
 pub mod wall_clock;
 
