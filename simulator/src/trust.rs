@@ -33,13 +33,14 @@ pub struct Authority {
 }
 
 /// A node's secret key.
+#[derive(Clone)]
 pub struct NodeSigner {
-    hand: Hand,
+    hand: Arc<Hand>,
     known: Known,
 }
 
 enum Hand {
-    Ed25519(Box<Ed25519Signer>),
+    Ed25519(Ed25519Signer),
     KeyedHash { secret: [u8; 32], key: PublicKey },
 }
 
@@ -128,14 +129,14 @@ impl Trust for Authority {
 impl NodeSigner {
     fn new(kind: SignatureKind, secret: &[u8; 32], known: &Known) -> NodeSigner {
         let hand = match kind {
-            SignatureKind::Ed25519 => Hand::Ed25519(Box::new(Ed25519Signer::from_secret(secret))),
+            SignatureKind::Ed25519 => Hand::Ed25519(Ed25519Signer::from_secret(secret)),
             SignatureKind::KeyedHash => Hand::KeyedHash {
                 secret: *secret,
                 key: PublicKey(blake3::derive_key("gate sync 2026 simulator public key", secret)),
             },
         };
         NodeSigner {
-            hand,
+            hand: Arc::new(hand),
             known: Arc::clone(known),
         }
     }
@@ -143,14 +144,14 @@ impl NodeSigner {
 
 impl Signer for NodeSigner {
     fn public_key(&self) -> PublicKey {
-        match &self.hand {
+        match &*self.hand {
             Hand::Ed25519(signer) => signer.public_key(),
             Hand::KeyedHash { key, .. } => *key,
         }
     }
 
     fn sign(&self, message: &[u8; 32]) -> Signature {
-        match &self.hand {
+        match &*self.hand {
             Hand::Ed25519(signer) => {
                 let signature = signer.sign(message);
                 let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

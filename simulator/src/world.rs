@@ -14,6 +14,7 @@ mod reach;
 mod taps;
 mod touched;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
@@ -29,15 +30,15 @@ pub(crate) use faults::is_carried_out;
 pub use touched::Touched;
 
 use crate::check::Steps;
-use crate::disk::Image;
 use crate::network::{Link, Network};
 use crate::node::Shell;
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
-use crate::node::machine::Machine;
-use crate::oracle::Oracle;
+use crate::node::machine::{Backup, Machine};
+use crate::node::model::{Shared, SharedLog};
+use crate::oracle::{Answered, Oracle};
 use crate::random::Stream;
-use crate::scenario::{CrashMoment, Scenario};
+use crate::scenario::{CrashMoment, Engine, Scenario, StoreKind};
 use crate::series::Series;
 use crate::topology::Topology;
 use crate::trace::Trace;
@@ -88,7 +89,7 @@ pub struct World {
     /// Flapping faults whose links are down at present.
     flapped: BTreeSet<usize>,
     /// Copies of disks that gates will be restored from, by fault.
-    images: BTreeMap<usize, Image>,
+    images: BTreeMap<usize, Backup>,
     settle_planned: bool,
     /// Decisions that wait for the hub to start.
     waiting_decisions: Vec<usize>,
@@ -107,13 +108,19 @@ impl World {
             anyhow::bail!("this fault is not carried out yet: {:?}", fault.kind);
         }
         let traffic = Traffic::draw(&scenario, &topology, seed);
-        let mut authority = Authority::new(&mut Stream::new(seed, "authority"));
+        let engine = &scenario.engine;
+        let mut authority = Authority::signing_with(engine.signatures, &mut Stream::new(seed, "authority"));
         let wall_ms = MIDNIGHT_MS + scenario.starts_at.minutes() * MINUTE_MS - WARM_UP_MS;
-        let hub = HubNode::new(&mut authority, seed, wall_ms);
+        let hub = HubNode::new(&mut authority, seed, wall_ms, engine.round_ms.get());
         let policy = scenario.policy.for_highest_fare(topology.highest_fare());
+        let model = model_log(engine)?;
         let mut machines = BTreeMap::new();
         for (gate, site) in topology.deciding_gates() {
-            let machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);
+            let mut machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);
+            machine.round_ms = engine.round_ms.get();
+            if let Some(log) = &model {
+                machine.use_model(Rc::clone(log));
+            }
             machines.insert(gate.id.node(), machine);
         }
         let ends = topology
@@ -188,6 +195,18 @@ impl World {
             progress(self.schedule.now_ms());
         }
         Ok(())
+    }
+
+    /// The hash of everything that happened so far, in order.
+    #[must_use]
+    pub fn trace_hash(&self) -> String {
+        self.trace.hash()
+    }
+
+    /// Every tap answered so far, in order of time.
+    #[must_use]
+    pub fn answered(&self) -> &[Answered] {
+        &self.oracle.answered
     }
 
     /// When the last passenger has left and the last fault is over, milliseconds after the start.
@@ -297,4 +316,12 @@ impl World {
             .get_mut(&node)
             .expect("BUG: events name nodes of the network")
     }
+}
+
+/// The log that gates share where the scenario asks for the model store.
+fn model_log(engine: &Engine) -> anyhow::Result<Option<Shared>> {
+    Ok(match engine.store {
+        StoreKind::Sqlite => None,
+        StoreKind::Model => Some(Rc::new(RefCell::new(SharedLog::new()?))),
+    })
 }

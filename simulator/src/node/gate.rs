@@ -3,11 +3,9 @@
 use std::rc::Rc;
 
 use anyhow::Context as _;
-use edge_node::store::{Counters, Decided, IngestError, Quarantined, Store, StoreDigest};
+use edge_node::store::{Counters, Decided, IngestError, Quarantined, StoreDigest};
 use sync_protocol::changeset::{Head, Run, SiteRole};
-use sync_protocol::codec;
 use sync_protocol::decide::{Decision, Gate, Presentation};
-use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::fact::Direction;
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{CardId, GateCode, NodeId, Seq, SiteId, TerminalCode};
@@ -18,21 +16,22 @@ use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
 use super::machine::Machine;
+use super::store::GateStore;
 use super::wall_clock::WallClock;
 use super::{Shell, signed_beat};
-use crate::trust::Authority;
+use crate::trust::{Authority, NodeSigner};
 
 /// The hub's heartbeat is written to disk at most this often, milliseconds, as by a gate in production.
 const HEARTBEAT_SAVE_MS: i64 = 5_000;
 
 /// A gate's process.
 pub struct GateNode {
-    store: Store,
+    store: Box<dyn GateStore>,
     peer: Peer,
     gate: Gate,
     code: GateCode,
     knowledge: KnowledgeAge,
-    signer: Ed25519Signer,
+    signer: NodeSigner,
     authority: Rc<Authority>,
     clock: WallClock,
     /// The last time that a heartbeat declared stated.
@@ -69,7 +68,10 @@ impl GateNode {
             schema_version: edge_node::store::SCHEMA_VERSION,
             schema_hash: [0; 32],
             seed: machine.engine_seed(),
-            limits: Limits::default(),
+            limits: Limits {
+                round_ms: machine.round_ms,
+                ..Limits::default()
+            },
         };
         let hub_beat = store.heartbeats()?.into_iter().find(|beat| beat.node.is_hub());
         Ok(GateNode {
@@ -155,10 +157,8 @@ impl GateNode {
 
     /// Appends and applies the first changeset of a run that is new, and nothing more of it.
     pub fn ingest_one(&mut self, run: &Run) {
-        if let Ok(verified) = self.store.verify(run, self.authority.as_ref()) {
-            // Whatever comes of it, the process ends here.
-            let _ = self.store.ingest_slice(&verified, 1);
-        }
+        // Whatever comes of it, the process ends here.
+        let _ = self.store.ingest_one(run, self.authority.as_ref());
     }
 
     /// The site that this process writes.
@@ -237,19 +237,7 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn settled_digest(&self) -> anyhow::Result<[u8; 32]> {
-        let mut hasher = super::settled_hasher();
-        let mut statement = self
-            .store
-            .connection()
-            .prepare_cached("SELECT card, revision, state FROM cards ORDER BY card")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let card: CardId = row.get::<_, String>(0)?.parse()?;
-            let revision = u64::try_from(row.get::<_, i64>(1)?)?;
-            let state: Vec<u8> = row.get(2)?;
-            hasher.update(&codec::encode(&(card, revision, state)));
-        }
-        Ok(*hasher.finalize().as_bytes())
+        self.store.settled_digest()
     }
 
     /// Changesets of its terminal's gates that no settled state covers.

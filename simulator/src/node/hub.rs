@@ -11,7 +11,6 @@ use hub::ledger::memory::{AuditError, DecisionError, MemoryLedger};
 use hub::outbox::Event;
 use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
 use sync_protocol::codec;
-use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::fare::FareVersion;
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{CardId, GateId, NodeId, SiteId};
@@ -25,16 +24,18 @@ use sync_protocol::wire::Heartbeat;
 use super::{Shell, signed_beat};
 use crate::random::Stream;
 use crate::traffic::Cards;
-use crate::trust::Authority;
+use crate::trust::{Authority, NodeSigner};
 
 /// Changesets settled in one step.
-const SETTLE_CHANGESETS_MAX: usize = 1_024;
+const SETTLE_CHANGESETS_MAX: usize = 16_384;
 
 /// The hub of the simulated network.
 pub struct HubNode {
     ledger: MemoryLedger,
     peer: Peer,
-    signer: Ed25519Signer,
+    signer: NodeSigner,
+    /// How often its sync engine goes round, milliseconds.
+    round_ms: i64,
     certificate: Vec<u8>,
     authority: Option<Rc<Authority>>,
     /// The sites of this term: of decisions, of settled states.
@@ -50,15 +51,16 @@ pub struct HubNode {
 
 impl HubNode {
     /// A hub with an empty ledger.
-    pub fn new(authority: &mut Authority, seed: u64, wall_ms: i64) -> HubNode {
+    pub fn new(authority: &mut Authority, seed: u64, wall_ms: i64, round_ms: i64) -> HubNode {
         let mut stream = Stream::new(seed, "hub");
-        let signer = Ed25519Signer::from_secret(&stream.bytes());
+        let signer = authority.signer(&stream.bytes());
         let certificate = authority.admit(NodeId::HUB, None, signer.public_key());
         let ledger = MemoryLedger::default();
         let mut hub = HubNode {
-            peer: engine(stream.bits(), ledger.have()),
+            peer: engine(stream.bits(), ledger.have(), round_ms),
             ledger,
             signer,
+            round_ms,
             certificate,
             authority: None,
             sites: Default::default(),
@@ -73,7 +75,7 @@ impl HubNode {
 
     /// Starts a new process on the ledger as it is: a new engine, and a new term with sites of its own.
     pub fn restart(&mut self) {
-        self.peer = engine(self.stream.bits(), self.ledger.have());
+        self.peer = engine(self.stream.bits(), self.ledger.have(), self.round_ms);
         self.open_term();
     }
 
@@ -255,14 +257,17 @@ impl HubNode {
 }
 
 /// A new process's engine.
-fn engine(seed: u64, have: Have) -> Peer {
+fn engine(seed: u64, have: Have, round_ms: i64) -> Peer {
     let config = Config {
         node: NodeId::HUB,
         terminal: None,
         schema_version: edge_node::store::SCHEMA_VERSION,
         schema_hash: [0; 32],
         seed,
-        limits: Limits::default(),
+        limits: Limits {
+            round_ms,
+            ..Limits::default()
+        },
     };
     Peer::new(config, have)
 }

@@ -1,17 +1,27 @@
 //! The machine a gate's process runs on: its disk, its key, its clock. It outlives the process.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use edge_node::store::{Opening, Store};
 use sync_protocol::changeset::Signer as _;
 use sync_protocol::decide::{Gate, Policy};
-use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::id::{GateCode, Seq, SiteId};
 
+use super::model::{ModelDisk, ModelOpening, ModelStore, Shared};
+use super::store::GateStore;
 use super::wall_clock::WallClock;
 use crate::disk::{Disk, Image, VFS};
 use crate::random::Stream;
-use crate::trust::Authority;
+use crate::trust::{Authority, NodeSigner};
+
+/// What was on a gate's disk at one moment; nothing by default.
+#[derive(Default)]
+pub struct Backup {
+    image: Image,
+    model: ModelDisk,
+}
 
 /// A gate's machine.
 pub struct Machine {
@@ -25,12 +35,16 @@ pub struct Machine {
     pub held: BTreeMap<SiteId, Seq>,
     /// Its disk is an older copy of itself, and no process has opened it since.
     pub is_restored: bool,
+    /// How often its sync engine goes round, milliseconds.
+    pub round_ms: i64,
     policy: Policy,
-    secret: [u8; 32],
+    signer: NodeSigner,
     certificate: Vec<u8>,
     /// What the process draws at its starts.
     stream: Stream,
     disk: Disk,
+    /// In place of the disk where gates have a model store.
+    model: Option<(Shared, Rc<RefCell<ModelDisk>>)>,
 }
 
 impl Machine {
@@ -45,7 +59,8 @@ impl Machine {
     ) -> Machine {
         let mut stream = Stream::new(seed, code.as_str());
         let secret = stream.bytes();
-        let key = Ed25519Signer::from_secret(&secret).public_key();
+        let signer = authority.signer(&secret);
+        let key = signer.public_key();
         let certificate = authority.admit(gate.id.node(), Some(gate.terminal), key);
         Machine {
             gate,
@@ -53,18 +68,25 @@ impl Machine {
             clock: WallClock::right(wall_ms),
             held: BTreeMap::new(),
             is_restored: false,
+            round_ms: sync_protocol::peer::limits::ROUND_MS,
             policy,
-            secret,
+            signer,
             certificate,
             stream,
             disk: Disk::new(),
+            model: None,
         }
+    }
+
+    /// From now on the gate keeps its facts in a model store on this log.
+    pub fn use_model(&mut self, log: Shared) {
+        self.model = Some((log, Rc::default()));
     }
 
     /// The gate's key.
     #[must_use]
-    pub fn signer(&self) -> Ed25519Signer {
-        Ed25519Signer::from_secret(&self.secret)
+    pub fn signer(&self) -> NodeSigner {
+        self.signer.clone()
     }
 
     /// Proof that the key is the gate's.
@@ -77,7 +99,18 @@ impl Machine {
     ///
     /// # Errors
     /// The store cannot be opened.
-    pub fn open(&mut self) -> anyhow::Result<Store> {
+    pub fn open(&mut self) -> anyhow::Result<Box<dyn GateStore>> {
+        if let Some((log, disk)) = &self.model {
+            let opening = ModelOpening {
+                gate: self.gate,
+                policy: self.policy,
+                signer: Box::new(self.signer()),
+                certificate: self.certificate.clone(),
+                random: self.stream.bytes(),
+            };
+            let store = ModelStore::open(Rc::clone(log), Rc::clone(disk), opening);
+            return Ok(Box::new(store));
+        }
         let opening = Opening {
             gate: self.gate,
             policy: self.policy,
@@ -87,7 +120,7 @@ impl Machine {
             ballast_bytes: 0,
             vfs: Some(VFS),
         };
-        Ok(Store::open(self.disk.path(), opening)?)
+        Ok(Box::new(Store::open(self.disk.path(), opening)?))
     }
 
     /// The disk.
@@ -101,9 +134,22 @@ impl Machine {
         self.disk.power_loss(&mut self.stream);
     }
 
-    /// Another disk takes the place of this one.
-    pub fn replace_disk(&mut self, image: &Image) {
-        self.disk = Disk::from_image(image);
+    /// A copy of what is on the disk.
+    #[must_use]
+    pub fn backup(&self) -> Backup {
+        let model = self.model.as_ref();
+        Backup {
+            image: self.disk.image(),
+            model: model.map_or_else(Default::default, |(_, disk)| disk.borrow().clone()),
+        }
+    }
+
+    /// Another disk takes the place of this one, with what a copy holds.
+    pub fn replace_disk(&mut self, backup: &Backup) {
+        self.disk = Disk::from_image(&backup.image);
+        if let Some((_, disk)) = &mut self.model {
+            *disk = Rc::new(RefCell::new(backup.model.clone()));
+        }
     }
 
     /// The seed of a new process's engine.

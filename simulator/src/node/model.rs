@@ -186,7 +186,10 @@ impl GateStore for ModelStore {
 
     fn set_aside(&self) -> Result<(u64, u64), StoreError> {
         let log = self.log.borrow();
-        Ok((log.quarantined(&self.have).len() as u64, log.unapplied(&self.have)))
+        Ok((
+            log.quarantined(&self.have).len() as u64,
+            log.unapplied(&self.have),
+        ))
     }
 
     fn save_heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<(), StoreError> {

@@ -7,8 +7,8 @@ use sync_protocol::id::{GateCode, NodeId};
 
 use super::reach::{end, node_of};
 use super::{Event, World};
-use crate::disk::Image;
 use crate::network::{Bandwidth, Impairment, Link};
+use crate::node::machine::Backup;
 use crate::oracle::{Absence, DiskLoss};
 use crate::scenario::{FaultKind, Heal};
 
@@ -65,13 +65,13 @@ impl World {
                 let node = node_of(&self.topology, gate)?;
                 self.stop(node, index, Absence::Down);
                 self.lose_disk(node, DiskLoss::Wiped);
-                self.replace_disk(node, &Image::default());
+                self.replace_disk(node, &Backup::default());
             }
             FaultKind::RestoredDisk { gate, .. } => {
                 let node = node_of(&self.topology, gate)?;
                 self.stop(node, index, Absence::Down);
-                let image = self.images.remove(&index).unwrap_or_default();
-                self.replace_disk(node, &image);
+                let backup = self.images.remove(&index).unwrap_or_default();
+                self.replace_disk(node, &backup);
                 // What is on it shows when a process opens it.
                 self.machine(node).held.clear();
                 self.machine(node).is_restored = true;
@@ -173,15 +173,15 @@ impl World {
     pub(super) fn take_image(&mut self, index: usize) -> anyhow::Result<()> {
         if let FaultKind::RestoredDisk { gate, .. } = self.scenario.faults[index].kind {
             let node = node_of(&self.topology, gate)?;
-            let image = self.machine(node).disk().image();
-            self.images.insert(index, image);
+            let backup = self.machine(node).backup();
+            self.images.insert(index, backup);
         }
         Ok(())
     }
 
     /// Puts another disk into a gate, which is as full and as slow as the faults under way say.
-    fn replace_disk(&mut self, node: NodeId, image: &Image) {
-        self.machine(node).replace_disk(image);
+    fn replace_disk(&mut self, node: NodeId, backup: &Backup) {
+        self.machine(node).replace_disk(backup);
         self.set_disk(node);
     }
 

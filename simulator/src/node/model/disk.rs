@@ -63,9 +63,17 @@ impl ModelDisk {
 
     /// Whether a signature over this position can be served.
     pub(super) fn has_signature(&self, ordinal: u32, site: SiteId, seq: Seq) -> bool {
-        let stored = self.signed.get(&ordinal).is_some_and(|signed| signed.holds(seq.0));
+        let stored = self
+            .signed
+            .get(&ordinal)
+            .is_some_and(|signed| signed.holds(seq.0));
         let newest = self.own.last().is_some_and(|(own, _)| *own == site);
-        stored || (newest && self.unfiled.iter().any(|commit| commit.seq == seq && commit.signed))
+        stored
+            || (newest
+                && self
+                    .unfiled
+                    .iter()
+                    .any(|commit| commit.seq == seq && commit.signed))
     }
 
     /// Keeps a heartbeat, unless a later one of the node is kept.
@@ -82,7 +90,10 @@ impl ModelDisk {
 
     /// Up to where the disk holds each site.
     pub fn held(&self) -> impl Iterator<Item = (SiteId, Seq)> + '_ {
-        let others = self.have.wanted_by(None).map(|(site, have)| (site, have.head.seq));
+        let others = self
+            .have
+            .wanted_by(None)
+            .map(|(site, have)| (site, have.head.seq));
         let own = self.own.iter().map(|(site, head)| (*site, head.seq));
         others.chain(own)
     }

@@ -226,7 +226,9 @@ impl SharedLog {
         if signed != Some(run.signature) || site.open.is_none() {
             return false;
         }
-        let mut new = (run.first.0..).zip(&run.bodies).filter(|(seq, _)| *seq > head.seq.0);
+        let mut new = (run.first.0..)
+            .zip(&run.bodies)
+            .filter(|(seq, _)| *seq > head.seq.0);
         new.all(|(seq, body)| site.entry(Seq(seq)).is_some_and(|entry| entry.body == *body))
     }
 

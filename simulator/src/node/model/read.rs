@@ -58,7 +58,7 @@ impl ModelStore {
         let disk = self.disk.borrow();
         let mut fares = blake3::Hasher::new_derive_key("gate sync 2026 model store fares");
         for table in disk.fares.iter() {
-            fares.update(table.hash());
+            fares.update(table.fact().hash());
         }
         StoreDigest {
             cards: self.log.borrow_mut().settled_digest(&self.have),

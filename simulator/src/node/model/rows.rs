@@ -20,7 +20,11 @@ pub(super) struct RowVersion {
 
 impl RowVersion {
     /// The state after one more changeset, whose changes were checked against the schema.
-    pub(super) fn after(self: &Rc<RowVersion>, changeset: (u32, u64), changes: &[RowChange]) -> Rc<RowVersion> {
+    pub(super) fn after(
+        self: &Rc<RowVersion>,
+        changeset: (u32, u64),
+        changes: &[RowChange],
+    ) -> Rc<RowVersion> {
         let mut next = self.next.borrow_mut();
         let version = next.entry(changeset).or_insert_with(|| {
             let mut rows = self.rows.clone();
@@ -80,9 +84,12 @@ fn denied(rows: &RowSet) -> BTreeSet<CardId> {
         };
         names[1] == names[2] && number(row, "lifted") == 0 && !listed.iter().any(lifts)
     };
-    let cards = listed.iter().filter(stands).filter_map(|(names, _)| match &names[0] {
-        Value::Text(card) => card.parse().ok(),
-        _ => None,
-    });
+    let cards = listed
+        .iter()
+        .filter(stands)
+        .filter_map(|(names, _)| match &names[0] {
+            Value::Text(card) => card.parse().ok(),
+            _ => None,
+        });
     cards.collect()
 }

@@ -144,7 +144,10 @@ impl SharedLog {
     fn read(&mut self, ordinal: u32, seq: Seq, body: &Body, entry: &mut Entry) {
         entry.changes = u16::try_from(body.changes.len()).unwrap_or(u16::MAX);
         let site = self.site(ordinal);
-        let (id, open) = (site.id, site.open.expect("BUG: a site is opened before it is appended to"));
+        let (id, open) = (
+            site.id,
+            site.open.expect("BUG: a site is opened before it is appended to"),
+        );
         let writer = Writer {
             node: open.node,
             role: open.role,
@@ -228,7 +231,10 @@ impl SharedLog {
 
     /// The first table of a version number stays in force (I11).
     fn add_fares(&mut self, ordinal: u32, seq: Seq, index: usize, version: FareVersion, entry: &mut Entry) {
-        let held = self.fares.iter().find(|(_, _, held)| held.version == version.version);
+        let held = self
+            .fares
+            .iter()
+            .find(|(_, _, held)| held.version == version.version);
         match held {
             Some((_, _, held)) if held.hash() == version.hash() => {}
             Some(_) => {
@@ -258,9 +264,9 @@ impl SharedLog {
         let SharedLog {
             fares, sites, books, ..
         } = self;
-        let visible = fares.iter().filter(|(ordinal, seq, _)| {
-            have.head(sites[*ordinal as usize].id).seq >= *seq
-        });
+        let visible = fares
+            .iter()
+            .filter(|(ordinal, seq, _)| have.head(sites[*ordinal as usize].id).seq >= *seq);
         let visible: Vec<&FareVersion> = visible.map(|(_, _, version)| version).collect();
         let book = books
             .entry(visible.iter().map(|version| version.version).collect())
@@ -303,17 +309,6 @@ impl SharedLog {
 }
 
 impl SharedSite {
-    /// The head after a changeset that is held.
-    pub(super) fn head(&self, seq: Seq) -> Head {
-        match usize::try_from(seq.0).ok().and_then(|seq| seq.checked_sub(1)) {
-            Some(place) => Head {
-                seq,
-                chain: self.log[place].chain,
-            },
-            None => Head::empty(self.id),
-        }
-    }
-
     /// The changeset with this number.
     pub(super) fn entry(&self, seq: Seq) -> Option<&Entry> {
         self.log.get(usize::try_from(seq.0.checked_sub(1)?).ok()?)

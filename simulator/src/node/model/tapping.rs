@@ -152,7 +152,12 @@ impl ModelStore {
         let stamps = own.iter().filter_map(|(site, head)| {
             let entry = log.site(log.ordinal(*site)?).entry(head.seq)?;
             let body = Body::decode(&entry.body).ok()?;
-            Some(body.changes.last().and_then(|change| change.at).unwrap_or(body.at))
+            Some(
+                body.changes
+                    .last()
+                    .and_then(|change| change.at)
+                    .unwrap_or(body.at),
+            )
         });
         self.last = stamps.max().unwrap_or_default();
     }
