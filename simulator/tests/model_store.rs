@@ -1,5 +1,6 @@
 //! The model store against the real one: the same scenario and seed on both, equal traces (so every frame and every
 //! tap), equal decisions, equal checks.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
 
 use simulator::check::{self, Check};
 use simulator::oracle::Answered;
