@@ -4,6 +4,7 @@
 mod chart;
 mod charts;
 pub mod html;
+mod losses;
 mod style;
 mod summary;
 mod words;
@@ -17,8 +18,10 @@ use sync_protocol::journey::Flag;
 use sync_protocol::money::Money;
 
 pub use charts::Charts;
+pub(crate) use losses::pending;
 
 use crate::check::Check;
+use crate::oracle::Outcome;
 use crate::world::{Touched, World};
 
 /// Most cards whose flags and postings are counted: a network with more takes its time to fold them.
@@ -96,6 +99,10 @@ pub struct Report {
     pub exits: u64,
     /// Taps turned away, by reason.
     pub turned_away: BTreeMap<Reason, u64>,
+    /// Cards presented at a gate that did not run.
+    pub gate_down: u64,
+    /// Taps that a full disk could not record: exits opened all the same, entries were denied.
+    pub unrecorded: u64,
     /// Taps decided by a gate that had not heard the hub for fifteen seconds.
     pub decided_alone: u64,
     /// Entries let in on the unsecured allowance.
@@ -163,6 +170,8 @@ impl Report {
                 .unwrap_or_default(),
             entries: passengers.entries,
             exits: passengers.exits,
+            gate_down: presented(world, |outcome| matches!(outcome, Outcome::GateDown)),
+            unrecorded: presented(world, |outcome| matches!(outcome, Outcome::Unrecorded { .. })),
             decided_alone: passengers.decided_alone,
             on_allowance: passengers.on_allowance,
             overdraft: world.hub.overdraft(),
@@ -170,12 +179,18 @@ impl Report {
             turned_away: passengers.turned_away,
             rules: rules(world),
             pending: Vec::new(),
-            lost: Vec::new(),
+            lost: losses::lost(world),
             departures: scenario.engine.departures(),
             replay: format!("simulator run {} --seed {seed}", scenario.name),
             charts: Charts::new(world),
         }
     }
+}
+
+/// Counts presentations by what came of them.
+fn presented(world: &World, is_counted: impl Fn(&Outcome) -> bool) -> u64 {
+    let outcomes = world.oracle.presented.iter().map(|presented| &presented.outcome);
+    outcomes.filter(|outcome| is_counted(outcome)).count() as u64
 }
 
 /// Counts the flags and postings of the hub's books.

@@ -116,7 +116,10 @@ fn play_watched(
     world.sample();
     let checks = check::all(&world, rested_after_ms)?;
     let converged_after_ms = check::convergence::longest_ms(&world, rested_after_ms);
-    let report = Report::new(&world, seed, checks, converged_after_ms);
+    let mut report = Report::new(&world, seed, checks, converged_after_ms);
+    if rested_after_ms.is_none() {
+        report.pending = report::pending(&world)?;
+    }
     let summary = report.summary(&world.scenario, &world.oracle.passengers());
     Ok((report, summary))
 }

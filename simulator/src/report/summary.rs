@@ -58,6 +58,9 @@ impl Report {
                 check.detail
             ));
         }
+        for lines in [&self.pending, &self.lost] {
+            lines.iter().for_each(|words| line(words.clone()));
+        }
         if self.taps == 0 {
             line("\nNobody tapped: this run shows nothing about taps.".to_owned());
         }
