@@ -8,6 +8,7 @@ mod event;
 mod faults;
 mod hub;
 mod links;
+mod packet;
 mod plan;
 mod presence;
 mod reach;
@@ -224,7 +225,7 @@ impl World {
     pub fn come_to_rest(&mut self) -> anyhow::Result<Option<i64>> {
         let start_ms = self.schedule.now_ms().max(self.traffic_ends_ms());
         for step in 0..=self.scenario.converge_within_s * SECOND_MS / LEVEL_STEP_MS {
-            if crate::check::level::find(self)?.is_empty() {
+            if crate::check::level::is_reached(self)? {
                 // Nothing happens any more, planned looks included.
                 for index in 0..self.touched.len() {
                     if self.touched[index].looking {
@@ -259,9 +260,9 @@ impl World {
             Event::Frame {
                 from,
                 to,
-                bytes,
+                packet,
                 connection,
-            } => self.arrive(from, to, &bytes, connection),
+            } => self.arrive(from, to, &packet, connection),
             Event::Connect(link) => self.connect(link),
             Event::Lost { link, since_ms } => self.lose(link, since_ms),
             Event::Silent {

@@ -177,6 +177,8 @@ struct CardRows {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLedger {
     sites: BTreeMap<SiteId, SiteLog>,
+    /// Of every site its head, as peers are told.
+    have: Have,
     arrivals: VecDeque<Arrival>,
     places: BTreeMap<FactId, (CardId, OrderKey)>,
     cards: BTreeMap<CardId, CardRows>,
@@ -184,6 +186,8 @@ pub struct MemoryLedger {
     newest_fares: u32,
     fares: FareBook,
     accounts: BTreeMap<Account, Money>,
+    /// What all accounts hold together, counted along with each debit and credit.
+    accounts_sum: Money,
     outbox: Vec<Event>,
     event_keys: BTreeSet<EventKey>,
     rows: RowSet,
@@ -279,19 +283,8 @@ impl MemoryLedger {
 
     /// What the hub holds.
     #[must_use]
-    pub fn have(&self) -> Have {
-        let mut have = Have::default();
-        for (site, log) in &self.sites {
-            have.advance(
-                *site,
-                SiteHave {
-                    role: log.record.role,
-                    floor: Seq::NONE,
-                    head: log.record.head,
-                },
-            );
-        }
-        have
+    pub const fn have(&self) -> &Have {
+        &self.have
     }
 
     /// What is known of each site.

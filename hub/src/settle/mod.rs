@@ -316,18 +316,26 @@ impl<C: Cards> Draft<'_, C> {
         again: bool,
         cut: &mut Cut,
     ) -> Result<bool, C::Error> {
-        let cards = self.cards;
-        let fares = self.fares.clone();
-        self.desk(card)?.settle(cards, &fares, facts, again, cut)
+        let desk = desk_of(&mut self.desks, self.cards, card)?;
+        desk.settle(self.cards, &self.fares, facts, again, cut)
     }
 
     fn desk(&mut self, card: CardId) -> Result<&mut Desk, C::Error> {
-        match self.desks.entry(card) {
-            Entry::Occupied(desk) => Ok(desk.into_mut()),
-            Entry::Vacant(place) => {
-                let settled = self.cards.settled(card)?;
-                Ok(place.insert(Desk::new(settled.unwrap_or_else(|| card::unknown(card)))))
-            }
+        desk_of(&mut self.desks, self.cards, card)
+    }
+}
+
+/// A card's desk, opened with its settled state.
+fn desk_of<'a, C: Cards>(
+    desks: &'a mut BTreeMap<CardId, Desk>,
+    cards: &C,
+    card: CardId,
+) -> Result<&'a mut Desk, C::Error> {
+    match desks.entry(card) {
+        Entry::Occupied(desk) => Ok(desk.into_mut()),
+        Entry::Vacant(place) => {
+            let settled = cards.settled(card)?;
+            Ok(place.insert(Desk::new(settled.unwrap_or_else(|| card::unknown(card)))))
         }
     }
 }

@@ -24,10 +24,10 @@ fn decide(ledger: &mut MemoryLedger, decisions: &[Decision]) -> Decided {
 }
 
 fn refused(ledger: &mut MemoryLedger, decision: Decision) -> Refusal {
-    let before = ledger.have();
+    let before = ledger.have().clone();
     let issue = Decision::Issue { card: card(77) };
     let decided = ledger.decide(&[issue, decision], &terms(minutes(0)), &HUB_KEY, &Roster);
-    assert_eq!(ledger.have(), before, "all or none");
+    assert_eq!(*ledger.have(), before, "all or none");
     match decided {
         Err(DecisionError::Decide(DecideError::Refused { index: 1, refusal })) => refusal,
         other => panic!("{other:?}"),
@@ -398,7 +398,7 @@ fn without_a_term_nothing_is_written() {
 fn a_new_term_goes_on_where_the_last_one_ended() {
     let mut ledger = prepared();
     decide(&mut ledger, &[top_up(1, 10_000, "one")]);
-    let before = ledger.have();
+    let before = ledger.have().clone();
     ledger.open_term(HUB_KEY.0, &HUB_KEY.0.0, [[3; 16], [4; 16]]);
     let decided = decide(&mut ledger, &[top_up(1, 10_000, "one"), top_up(1, 5_000, "two")]);
     assert_eq!(decided.facts[1].seq, Seq(2), "a new site: its opening, then this");

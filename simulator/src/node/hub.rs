@@ -2,6 +2,7 @@
 
 mod staff;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -29,11 +30,16 @@ use crate::trust::{Authority, NodeSigner};
 /// Changesets settled in one step.
 const SETTLE_CHANGESETS_MAX: usize = 16_384;
 
+/// How many changesets were stored, and the digests of the settled cards and of the shared tables then.
+type Digests = (u64, ([u8; 32], [u8; 32]));
+
 /// The hub of the simulated network.
 pub struct HubNode {
     ledger: MemoryLedger,
     peer: Peer,
     signer: NodeSigner,
+    /// The last digests, and how many changesets were stored then.
+    digests: Cell<Option<Digests>>,
     /// How often its sync engine goes round, milliseconds.
     round_ms: i64,
     certificate: Vec<u8>,
@@ -57,9 +63,10 @@ impl HubNode {
         let certificate = authority.admit(NodeId::HUB, None, signer.public_key());
         let ledger = MemoryLedger::default();
         let mut hub = HubNode {
-            peer: engine(stream.bits(), ledger.have(), round_ms),
+            peer: engine(stream.bits(), ledger.have().clone(), round_ms),
             ledger,
             signer,
+            digests: Cell::new(None),
             round_ms,
             certificate,
             authority: None,
@@ -75,7 +82,7 @@ impl HubNode {
 
     /// Starts a new process on the ledger as it is: a new engine, and a new term with sites of its own.
     pub fn restart(&mut self) {
-        self.peer = engine(self.stream.bits(), self.ledger.have(), self.round_ms);
+        self.peer = engine(self.stream.bits(), self.ledger.have().clone(), self.round_ms);
         self.open_term();
     }
 
@@ -191,7 +198,7 @@ impl HubNode {
 
     /// What the hub holds.
     #[must_use]
-    pub fn have(&self) -> Have {
+    pub fn have(&self) -> &Have {
         self.ledger.have()
     }
 
@@ -223,17 +230,30 @@ impl HubNode {
     /// Digest of the settled cards, comparable with the gates'.
     #[must_use]
     pub fn settled_digest(&self) -> [u8; 32] {
-        let mut hasher = super::settled_hasher();
-        for row in self.ledger.card_rows() {
-            hasher.update(&codec::encode(&row));
-        }
-        *hasher.finalize().as_bytes()
+        self.digests().0
     }
 
     /// Digest of the shared tables as the hub merged them, comparable with the gates'.
     #[must_use]
     pub fn rows_digest(&self) -> [u8; 32] {
-        self.ledger.rows().digest()
+        self.digests().1
+    }
+
+    /// Both digests, worked out anew only when a changeset was stored since the last time.
+    fn digests(&self) -> ([u8; 32], [u8; 32]) {
+        let stored = self.ledger.counters().changesets;
+        if let Some((at, digests)) = self.digests.get()
+            && at == stored
+        {
+            return digests;
+        }
+        let mut hasher = super::settled_hasher();
+        for row in self.ledger.card_rows() {
+            hasher.update(&codec::encode(&row));
+        }
+        let digests = (*hasher.finalize().as_bytes(), self.ledger.rows().digest());
+        self.digests.set(Some((stored, digests)));
+        digests
     }
 
     /// Everything the hub's facts say about a card.

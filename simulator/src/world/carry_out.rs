@@ -1,6 +1,6 @@
 //! Carrying out what the sync engines put out: frames, ingests, reads, heartbeats and timers.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sync_protocol::changeset::{Run, RunError};
 use sync_protocol::id::NodeId;
@@ -8,6 +8,7 @@ use sync_protocol::peer::{Input, Output, Refusal};
 use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
 
+use super::packet::Packet;
 use super::{Event, World};
 use crate::network::Link;
 use crate::scenario::CrashMoment;
@@ -89,7 +90,7 @@ impl World {
     }
 
     fn send(&mut self, from: NodeId, to: &[NodeId], frame: &Frame) {
-        let bytes: Arc<[u8]> = frame.encode().into();
+        let packet = Rc::new(Packet::new(frame));
         for to in to {
             let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else {
                 if self.half_open.contains_key(&(from, *to)) {
@@ -98,14 +99,14 @@ impl World {
                 continue;
             };
             let now_ms = self.schedule.now_ms();
-            for at_ms in self.network.arrivals(now_ms, from, *to, bytes.len()) {
-                let bytes = Arc::clone(&bytes);
+            for at_ms in self.network.arrivals(now_ms, from, *to, packet.len()) {
+                let packet = Rc::clone(&packet);
                 self.schedule.at(
                     at_ms,
                     Event::Frame {
                         from,
                         to: *to,
-                        bytes,
+                        packet,
                         connection,
                     },
                 );
@@ -113,12 +114,12 @@ impl World {
         }
     }
 
-    pub(super) fn arrive(&mut self, from: NodeId, to: NodeId, bytes: &[u8], connection: u64) {
+    pub(super) fn arrive(&mut self, from: NodeId, to: NodeId, packet: &Packet, connection: u64) {
         if self.connections.get(&Link::between(from, to)) != Some(&connection) {
             return;
         }
-        self.trace.frame(bytes);
-        let input = match Frame::decode(bytes) {
+        self.trace.frame(packet.hash());
+        let input = match packet.decode() {
             Ok(frame) => Input::Frame { peer: from, frame },
             Err(error) => Input::FrameRefused { peer: from, error },
         };

@@ -1,9 +1,10 @@
 //! What can happen, and whom it happens to.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use sync_protocol::id::NodeId;
 
+use super::packet::Packet;
 use super::taps::Visit;
 use crate::network::Link;
 
@@ -14,7 +15,7 @@ pub(crate) enum Event {
     Frame {
         from: NodeId,
         to: NodeId,
-        bytes: Arc<[u8]>,
+        packet: Rc<Packet>,
         connection: u64,
     },
     /// A link is connected, if it is up and both ends run.

@@ -69,6 +69,12 @@ impl MemoryLedger {
         log.bodies.push(body);
         log.chain.push(head.chain);
         log.record.head = head;
+        let have = SiteHave {
+            role: log.record.role,
+            floor: Seq::NONE,
+            head,
+        };
+        self.have.advance(site, have);
         if let Some(signature) = signature {
             log.signatures.insert(head.seq, signature);
         }
@@ -228,10 +234,13 @@ impl MemoryLedger {
     fn book(&mut self, entry: &JournalEntry) {
         self.counters.entries += 1;
         let (debit, credit) = entry.accounts();
+        let amount = entry.posting.amount;
         if !is(Mutation::OneLegged) {
-            *self.accounts.entry(debit).or_default() -= entry.posting.amount;
+            *self.accounts.entry(debit).or_default() -= amount;
+            self.accounts_sum -= amount;
         }
-        *self.accounts.entry(credit).or_default() += entry.posting.amount;
+        *self.accounts.entry(credit).or_default() += amount;
+        self.accounts_sum += amount;
         let rows = self.cards.entry(entry.id.card).or_default();
         rows.journal.push(*entry);
     }
