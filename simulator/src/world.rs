@@ -185,15 +185,21 @@ impl World {
         Ok(())
     }
 
-    /// Lets passengers travel, faults strike and heal. Calls `progress` with the virtual time as it passes.
+    /// Lets passengers travel, faults strike and heal. Calls `progress` with the virtual time, once a
+    /// second of it.
     ///
     /// # Errors
     /// A node failed in a way that no fault explains.
     pub fn run(&mut self, mut progress: impl FnMut(i64)) -> anyhow::Result<()> {
         let until_ms = self.traffic_ends_ms();
+        let mut told_ms = i64::MIN;
         while let Some(event) = self.schedule.next(until_ms) {
             self.happen(event)?;
-            progress(self.schedule.now_ms());
+            let now_ms = self.schedule.now_ms();
+            if now_ms / SECOND_MS != told_ms / SECOND_MS {
+                told_ms = now_ms;
+                progress(now_ms);
+            }
         }
         Ok(())
     }
