@@ -40,6 +40,38 @@ impl Drawn {
     }
 }
 
+/// Flags and postings that drawn scenarios are to bring about: every rule of the fold that the network can meet.
+pub const RULES: [&str; 23] = [
+    "ACCEPTED_WHILE_BLOCKED",
+    "ACCEPTED_WHILE_CLOSED",
+    "ACCEPTED_WHILE_SUSPENDED",
+    "ADJUST",
+    "CAPTURE",
+    "CLOCK_SKEW",
+    "DEBT",
+    "DUP_IN",
+    "DUP_OUT",
+    "FARE_OVER_HOLD",
+    "INCOMPLETE",
+    "LATE_CAPTURE",
+    "LATE_FARE",
+    "OVERDAY",
+    "OVERTIME",
+    "OVER_HOLD",
+    "PASSBACK_IN",
+    "REFUND",
+    "SAME_STATION",
+    "STALE_FARE",
+    "TOPUP",
+    "UNSTARTED",
+    "WRITEOFF",
+];
+
+/// The kinds of faults that are drawn.
+pub fn fault_kinds() -> impl Iterator<Item = &'static str> {
+    faults::KINDS.iter().map(|kind| kind.name)
+}
+
 /// Draws the scenario of a seed.
 #[must_use]
 pub fn draw(seed: u64) -> Drawn {

@@ -37,6 +37,9 @@ pub struct Arguments {
     /// How many run at a time; all cores when left out.
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..=THREADS_MAX))]
     threads: Option<i64>,
+    /// Fail also when a kind of fault met nothing in any seed, or a rule of the fold never came up.
+    #[arg(long)]
+    cover: bool,
     /// Where sweep.json goes.
     #[arg(long, default_value = "target/simulator/sweep")]
     out: PathBuf,
@@ -64,7 +67,7 @@ fn sweep(arguments: &Arguments) -> anyhow::Result<Verdict> {
     );
     let bar = run::progress_bar("{bar:40} {pos}/{len} seeds, {msg}{eta} left", arguments.seeds);
     let watch = Stopwatch::start();
-    let tally = over(arguments.from, arguments.seeds, threads, |tally, outcome| {
+    let mut tally = over(arguments.from, arguments.seeds, threads, |tally, outcome| {
         bar.inc(1);
         if outcome.failed() {
             bar.set_message(format!("{} failed, ", tally.failed()));
@@ -75,6 +78,9 @@ fn sweep(arguments: &Arguments) -> anyhow::Result<Verdict> {
         Ok(())
     })?;
     bar.finish_and_clear();
+    if arguments.cover {
+        tally.demand_coverage();
+    }
     let said = tally.summary(watch.elapsed(), threads, &keep);
     let json = serde_json::to_string_pretty(&tally)?;
     run::write(&arguments.out.join("sweep.json"), &json)?;

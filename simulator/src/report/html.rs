@@ -94,7 +94,7 @@ fn figures(page: &mut String, report: &Report) {
         ("Entries let in", count(report.entries)),
         ("Exits let out", count(report.exits)),
         ("Taps turned away", count(report.turned_away.values().sum())),
-        ("Cards at a gate that was down", count(report.gate_down)),
+        ("Taps tried at gates that were down", count(report.gate_down)),
         ("Taps that a full disk did not record", count(report.unrecorded)),
         (
             "Taps decided without hearing the hub",

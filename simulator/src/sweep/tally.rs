@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use crate::report::Verdict;
+use crate::swarm;
 
 /// Most failing seeds described; the rest are counted.
 const DESCRIBED_MAX: usize = 20;
@@ -43,6 +44,8 @@ pub struct Tally {
     pub rules: BTreeMap<String, u64>,
     /// Failing seeds with what failed, the lowest seeds first.
     pub failing: BTreeMap<u64, Vec<String>>,
+    /// Kinds of faults and rules that were to come up and did not.
+    pub never_came_up: Vec<&'static str>,
     #[serde(skip)]
     slowest: Option<(Duration, u64)>,
 }
@@ -88,10 +91,22 @@ impl Tally {
         self.failing.len() as u64
     }
 
+    /// Notes kinds of faults that met nothing and rules that never came up: with them a sweep has failed.
+    pub fn demand_coverage(&mut self) {
+        let met = |kind: &&str| self.faults.get(kind).is_some_and(|faults| faults.met > 0);
+        let kinds = swarm::fault_kinds().filter(|kind| !met(kind));
+        let rules = swarm::RULES.into_iter();
+        let rules = rules.filter(|rule| !self.rules.contains_key(*rule));
+        self.never_came_up = kinds.chain(rules).collect();
+    }
+
     /// How the sweep ended.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        match (self.failing.is_empty(), self.passed) {
+        match (
+            self.failing.is_empty() && self.never_came_up.is_empty(),
+            self.passed,
+        ) {
             (false, _) => Verdict::Fail,
             (true, 0) => Verdict::Vacuous,
             (true, _) => Verdict::Pass,
@@ -135,6 +150,9 @@ impl Tally {
         let rules = self.rules.iter();
         let rules: Vec<String> = rules.map(|(rule, count)| format!("{rule} {count}")).collect();
         line(format!("Flags and postings: {}", rules.join(", ")));
+        if !self.never_came_up.is_empty() {
+            line(format!("These never came up: {}", self.never_came_up.join(", ")));
+        }
         let took_ms = took.as_millis().max(1);
         let tenths = u128::from(self.seeds) * 10_000 / took_ms;
         line(format!(
