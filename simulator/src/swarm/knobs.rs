@@ -138,16 +138,20 @@ fn engine(text: &mut String, is_long: bool, stream: &mut Stream) {
 fn fare_changes(text: &mut String, duration_s: i64, stream: &mut Stream) {
     let mut from_s = 0;
     for _ in 0..3 {
-        if from_s >= duration_s || !stream.chance(300) {
+        if from_s >= duration_s || !stream.chance(450) {
             return;
         }
         let at_s = stream.between(from_s, duration_s);
-        let lead_s = if stream.chance(500) {
+        let lead_s = if stream.chance(700) {
             0
         } else {
             stream.between(0, at_s - from_s)
         };
-        let price = stream.between(200, 3_000);
+        let price = if stream.chance(600) {
+            stream.between(1_500, 3_000)
+        } else {
+            stream.between(200, 1_500)
+        };
         let _ = write!(
             text,
             "\n[[fare_change]]\nat_s = {at_s}\nlead_s = {lead_s}\nprice_per_mille = {price}\n\
