@@ -44,8 +44,12 @@ pub struct Tally {
     pub rules: BTreeMap<String, u64>,
     /// Failing seeds with what failed, the lowest seeds first.
     pub failing: BTreeMap<u64, Vec<String>>,
+    /// The traces of all runs in one: equal for equal seeds, however many threads ran them in whatever order.
+    pub traces: String,
     /// Kinds of faults and rules that were to come up and did not.
     pub never_came_up: Vec<&'static str>,
+    #[serde(skip)]
+    sum_of_traces: [u8; 32],
     #[serde(skip)]
     slowest: Option<(Duration, u64)>,
 }
@@ -64,6 +68,7 @@ impl Tally {
             }
             let is_idle = report.taps == 0 || (!report.faults.is_empty() && !met.clone().any(|met| met));
             self.taps += report.taps;
+            self.note_trace(outcome.seed, &report.trace_hash);
             for (rule, count) in &report.rules {
                 *self.rules.entry((*rule).to_owned()).or_default() += count;
             }
@@ -83,6 +88,15 @@ impl Tally {
             self.failing.insert(outcome.seed, lines);
         }
         self.slowest = self.slowest.max(Some((outcome.took, outcome.seed)));
+    }
+
+    /// Adds a trace to those so far. Exclusive or: the order in which runs come in does not matter.
+    fn note_trace(&mut self, seed: u64, trace: &str) {
+        let run = blake3::hash(format!("{seed} {trace}").as_bytes());
+        for (sum, byte) in self.sum_of_traces.iter_mut().zip(run.as_bytes()) {
+            *sum ^= byte;
+        }
+        self.traces = blake3::Hash::from_bytes(self.sum_of_traces).to_hex().to_string();
     }
 
     /// How many seeds failed.
@@ -169,6 +183,7 @@ impl Tally {
         if let Some((took, seed)) = self.slowest {
             line(format!("Slowest: seed {seed}, {} ms", took.as_millis()));
         }
+        line(format!("traces {}", self.traces));
         line(format!("verdict: {}", self.verdict().word()));
         text
     }
