@@ -11,10 +11,14 @@ pub fn check(world: &World) -> Check {
     for answered in &world.oracle.answered {
         let (site, seq) = answered.changeset;
         let tap = &answered.decision.tap;
+        if world.oracle.is_lost(site, seq) {
+            continue;
+        }
+        // A gate that does not run any more cannot be asked.
         let own = world
             .gates
             .get(&answered.gate)
-            .is_some_and(|gate| gate.head(site).seq >= seq);
+            .is_none_or(|gate| gate.head(site).seq >= seq);
         for (place, held) in [
             ("the hub", world.hub.head(site).seq >= seq),
             ("its own gate", own),
