@@ -20,7 +20,10 @@ fn no_case_fails_again() {
         let case = Case::read(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy();
         let comment = case.text.starts_with('#') && !case.run.failed.is_empty();
-        assert!(comment, "{name} begins with what once failed, and names the check");
+        assert!(
+            comment,
+            "{name} begins with what once failed, and names the check"
+        );
         match play_text(&name, &case.text, case.run.seed) {
             End::Reported(report) => {
                 let failed: Vec<_> = report.checks.iter().filter(|check| !check.passed).collect();
