@@ -5,11 +5,15 @@ use std::fmt::Write as _;
 
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
 
+use super::escaped;
+
 /// Width of a chart.
 pub(super) const WIDTH: i64 = 960;
 /// Where the plotted area begins and ends.
 pub(super) const LEFT: i64 = 84;
 pub(super) const RIGHT: i64 = WIDTH - 16;
+/// Width of a character of a label, about.
+pub(super) const CHARACTER: i64 = 7;
 /// Most marks on an axis of time.
 const TIME_MARKS_MAX: i64 = 9;
 /// Distances between marks of time.
@@ -172,6 +176,23 @@ pub(super) fn grouped(number: i64) -> String {
         text.push(digit);
     }
     if number < 0 { format!("-{text}") } else { text }
+}
+
+/// Squares with words, in one row at the top.
+pub(super) fn legend(entries: impl Iterator<Item = (&'static str, String)>) -> String {
+    let mut svg = String::new();
+    let mut x = LEFT + 130;
+    for (class, word) in entries {
+        let _ = write!(
+            svg,
+            "<rect class=\"{class} key\" x=\"{x}\" y=\"10\" width=\"12\" height=\"12\"/>\
+             <text x=\"{}\" y=\"21\">{}</text>",
+            x + 17,
+            escaped(&word)
+        );
+        x += 34 + CHARACTER * i64::try_from(word.chars().count()).unwrap_or(0);
+    }
+    svg
 }
 
 /// A whole chart as a figure: its title and description are read out by screen readers.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sync_protocol::id::TerminalCode;
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
 
-use super::chart::{LEFT, RIGHT, Span, Values, figure, grouped};
+use super::chart::{CHARACTER, LEFT, RIGHT, Span, Values, figure, grouped, legend};
 use super::escaped;
 use super::words::{Trouble, subject, trouble, what};
 use crate::scenario::Fault;
@@ -20,8 +20,6 @@ const PLOT_HEIGHT: i64 = 200;
 const TOP: i64 = 34;
 /// Height of a fault's row.
 const ROW: i64 = 22;
-/// Width of a character of a label, about.
-const CHARACTER: i64 = 7;
 /// Most bars in the chart of taps.
 const BARS_MAX: i64 = 120;
 /// Most terminals with a line of their own; the others are one line.
@@ -297,21 +295,4 @@ fn busiest(points: &[Point]) -> Vec<(String, Vec<TerminalCode>)> {
         .map(|(terminal, _)| (format!("terminal {terminal}"), vec![terminal]));
     let rest = (!others.is_empty()).then(|| (format!("{} others together", others.len()), others));
     own.chain(rest).collect()
-}
-
-/// Squares with words, in one row at the top.
-fn legend(entries: impl Iterator<Item = (&'static str, String)>) -> String {
-    let mut svg = String::new();
-    let mut x = LEFT + 130;
-    for (class, word) in entries {
-        let _ = write!(
-            svg,
-            "<rect class=\"{class} key\" x=\"{x}\" y=\"10\" width=\"12\" height=\"12\"/>\
-             <text x=\"{}\" y=\"21\">{}</text>",
-            x + 17,
-            escaped(&word)
-        );
-        x += 34 + CHARACTER * i64::try_from(word.chars().count()).unwrap_or(0);
-    }
-    svg
 }

@@ -61,6 +61,9 @@ impl Report {
         for lines in [&self.pending, &self.lost] {
             lines.iter().for_each(|words| line(words.clone()));
         }
+        for departure in &self.departures {
+            line(format!("Unlike the real system, {departure}."));
+        }
         if self.taps == 0 {
             line("\nNobody tapped: this run shows nothing about taps.".to_owned());
         }
