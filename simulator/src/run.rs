@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::case::Case;
 use crate::check;
 use crate::report::{self, Report, Verdict};
 use crate::scenario::Scenario;
@@ -39,6 +40,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(scenario) => scenario,
         Err(error) => {
             eprintln!("simulator: {error}");
+            if Case::read(Path::new(&arguments.scenario)).is_ok() {
+                eprintln!(
+                    "It is a kept case: `simulator replay {}` runs it.",
+                    arguments.scenario
+                );
+            }
             return ExitCode::from(BAD_INPUT);
         }
     };

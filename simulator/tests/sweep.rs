@@ -95,9 +95,12 @@ fn bad_input_exits_2_and_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plain.toml");
     std::fs::write(&file, "title = \"t\"\n").unwrap();
+    let kept = folder.path().join("kept.toml");
+    std::fs::write(&kept, TOO_SOON).unwrap();
     for (arguments, expected) in [
         (&["replay", "no-such-file.toml"][..], "no-such-file.toml: "),
         (&["replay", text_of(&file)], "there is no table [case]"),
+        (&["run", text_of(&kept)], "It is a kept case: `simulator replay "),
         (&["sweep", "--seeds", "0"], "--seeds"),
         (&["sweep", "--threads", "0"], "--threads"),
         (&["sweep", "--seeds", "many"], "--seeds"),
