@@ -15,7 +15,7 @@ use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::rows::{self, RowChange, Schema};
 
 use super::card::FiledTap;
-use super::cards;
+use super::cards::{self, Decoded};
 use super::error::Fault;
 use super::sites::{Site, Sites, integer};
 use super::sql;
@@ -50,6 +50,7 @@ pub(super) struct Applier<'a> {
     pub(super) schema: &'a Schema,
     pub(super) arrival: i64,
     pub(super) effects: Effects,
+    pub(super) decoded: Decoded,
 }
 
 /// Why a changeset could not be applied inside this transaction.
@@ -260,7 +261,14 @@ impl Applier<'_> {
             if self.sites.id_of(ordinal).is_none() {
                 return Ok(()); // of the very site that this transaction opens
             }
-            let (key, fact, content) = cards::read_fact(self.transaction, self.sites, ordinal, seq, change)?;
+            let (key, fact, content) = cards::read_fact(
+                self.transaction,
+                self.sites,
+                &mut self.decoded,
+                ordinal,
+                seq,
+                change,
+            )?;
             hash = hash.wrapping_add(fact_hash(&key, &content));
             history.insert(self.fares, OrderedFact { key, fact });
         }

@@ -90,6 +90,7 @@ fn fold_uncovered(
     id: CardId,
     card: &mut Card,
 ) -> Result<(), Fault> {
+    let mut decoded = Decoded::default();
     let mut statement = connection.prepare_cached(sql::FACTS_OF_CARD)?;
     let mut rows = statement.query([id.as_str()])?;
     while let Some(row) = rows.next()? {
@@ -104,7 +105,8 @@ fn fold_uncovered(
                 card.take(&tap, &key, fares);
             }
         } else if kind == KIND_CARD_STATUS {
-            let (key, fact, _) = read_fact(connection, sites, ordinal, position, row.get(2)?)?;
+            let change = row.get(2)?;
+            let (key, fact, _) = read_fact(connection, sites, &mut decoded, ordinal, position, change)?;
             card.take_fact(id, &key, &fact, fares);
         }
     }
@@ -159,21 +161,51 @@ fn site_id(sites: &Sites, ordinal: Ordinal) -> Result<SiteId, Fault> {
         .ok_or_else(|| Fault::Content(format!("a fact of site {ordinal}, which is in no table")))
 }
 
+/// Changesets decoded lately, so that several facts of one need it decoded once.
+#[derive(Debug, Default)]
+pub(super) struct Decoded(Vec<(Ordinal, Seq, Body)>);
+
+/// Most changesets kept decoded.
+const DECODED_MAX: usize = 8;
+
+impl Decoded {
+    fn body(&mut self, connection: &Connection, ordinal: Ordinal, position: Seq) -> Result<&Body, Fault> {
+        let known = self
+            .0
+            .iter()
+            .position(|(site, seq, _)| (*site, *seq) == (ordinal, position));
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let body: Option<Vec<u8>> = connection
+                    .prepare_cached(sql::JOURNAL_BODY)?
+                    .query_row(params![ordinal, integer(position)], |row| row.get(0))
+                    .optional()?;
+                let body =
+                    body.ok_or_else(|| Fault::Content(format!("changeset {position} of site {ordinal}")))?;
+                let body = Body::decode(&body).map_err(|error| Fault::Content(error.to_string()))?;
+                if self.0.len() >= DECODED_MAX {
+                    self.0.remove(0);
+                }
+                self.0.push((ordinal, position, body));
+                self.0.len() - 1
+            }
+        };
+        Ok(&self.0[place].2)
+    }
+}
+
 /// A fact from the journal: its key, itself, and its content as it travels.
 pub(super) fn read_fact(
     connection: &Connection,
     sites: &Sites,
+    decoded: &mut Decoded,
     ordinal: Ordinal,
     position: Seq,
     change: u16,
 ) -> Result<(OrderKey, Fact, bytes::Bytes), Fault> {
     let missing = || Fault::Content(format!("fact {change} of changeset {position} of site {ordinal}"));
-    let body: Vec<u8> = connection
-        .prepare_cached(sql::JOURNAL_BODY)?
-        .query_row(params![ordinal, integer(position)], |row| row.get(0))
-        .optional()?
-        .ok_or_else(missing)?;
-    let body = Body::decode(&body).map_err(|error| Fault::Content(error.to_string()))?;
+    let body = decoded.body(connection, ordinal, position)?;
     let key = body.order_key(site_id(sites, ordinal)?, position, usize::from(change));
     let content = body.changes.get(usize::from(change)).ok_or_else(missing)?;
     match content.read()? {

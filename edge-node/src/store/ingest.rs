@@ -15,6 +15,7 @@ use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::time::Stamp;
 
 use super::apply::{Applier, Effects, Failure, Refusal};
+use super::cards::Decoded;
 use super::error::{Fault, IngestError};
 use super::seal::write_unfiled;
 use super::sites::{Ordinal, Site, integer, seq};
@@ -195,6 +196,7 @@ impl Store {
             schema: &self.schema,
             arrival: self.arrival,
             effects: Effects::default(),
+            decoded: Decoded::default(),
         };
         let mut changesets = 0;
         for (bytes, head) in rest(verified, &site) {
@@ -282,6 +284,7 @@ impl Store {
             schema: &self.schema,
             arrival: self.arrival,
             effects: Effects::default(),
+            decoded: Decoded::default(),
         };
         match applier.kept(&site, position, index, &body) {
             Ok(true) => {}

@@ -27,7 +27,8 @@ pub struct ModelDisk {
     /// Commits of the newest own site that are in the journal only.
     pub(super) unfiled: Vec<Unfiled>,
     pub(super) uncovered: Uncovered,
-    pub(super) rows: Rc<RowVersion>,
+    /// `None` on a disk that no process has opened yet.
+    pub(super) rows: Option<Rc<RowVersion>>,
     pub(super) fares: Rc<FareBook>,
     heartbeats: BTreeMap<NodeId, Heartbeat>,
 }
@@ -74,6 +75,13 @@ impl ModelDisk {
                     .unfiled
                     .iter()
                     .any(|commit| commit.seq == seq && commit.signed))
+    }
+
+    /// The replicated tables.
+    pub(super) fn rows(&self) -> &Rc<RowVersion> {
+        self.rows
+            .as_ref()
+            .expect("BUG: a store begins with the tables of an empty log")
     }
 
     /// Keeps a heartbeat, unless a later one of the node is kept.

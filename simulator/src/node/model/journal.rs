@@ -125,6 +125,7 @@ impl ModelStore {
             unapplied: 0,
             complete: false,
         };
+        let first = head.seq.next();
         let (mut fares, settles) = (false, open.role == SiteRole::Settled);
         while head.seq < run.last() {
             let seq = head.seq.next();
@@ -138,9 +139,6 @@ impl ModelStore {
             ingested.quarantined += u64::from(entry.quarantined);
             ingested.unapplied += u64::from(entry.unapplied);
             if entry.stirs {
-                if let Some(changes) = site.rows.get(&seq) {
-                    disk.rows = disk.rows.after((ordinal, seq.0), changes);
-                }
                 match open.role {
                     SiteRole::Gate(terminal) if terminal == self.gate.terminal => {
                         disk.uncovered.push(ordinal, &site.taps(seq));
@@ -156,6 +154,11 @@ impl ModelStore {
         }
         if head.seq == run.last() {
             disk.signed.entry(ordinal).or_default().note(head.seq.0);
+        }
+        let mut rows = site.rows.range(first..=head.seq).peekable();
+        if rows.peek().is_some() {
+            let changes = rows.flat_map(|(_, changes)| changes);
+            disk.rows = Some(disk.rows().after((ordinal, first.0, head.seq.0), changes));
         }
         ingested.have.head = head;
         ingested.complete = head.seq >= run.last();

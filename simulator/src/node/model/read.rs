@@ -26,13 +26,13 @@ impl ModelStore {
         for (key, tap) in disk.uncovered.of(id, covered) {
             card.take(tap, key, &disk.fares);
         }
-        card.set_denied(disk.rows.is_denied(id));
+        card.set_denied(disk.rows().is_denied(id));
         card
     }
 
     /// The gate, in the mode that the `gates` table gives it.
     fn gate_now(&self) -> Gate {
-        let mode = self.disk.borrow().rows.mode(self.gate.id);
+        let mode = self.disk.borrow().rows().mode(self.gate.id);
         Gate {
             mode: mode.unwrap_or(self.gate.mode),
             ..self.gate
@@ -63,7 +63,7 @@ impl ModelStore {
         StoreDigest {
             cards: self.log.borrow_mut().settled_digest(&self.have),
             fares: *fares.finalize().as_bytes(),
-            rows: disk.rows.digest(),
+            rows: disk.rows().digest(),
         }
     }
 }

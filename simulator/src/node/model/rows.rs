@@ -14,19 +14,19 @@ pub(super) struct RowVersion {
     rows: RowSet,
     denied: BTreeSet<CardId>,
     digest: OnceCell<[u8; 32]>,
-    /// By the changeset that is merged next: its site's place in the log and its number.
-    next: RefCell<BTreeMap<(u32, u64), Rc<RowVersion>>>,
+    /// By what is merged next: its site's place in the log, and the first and last changeset.
+    next: RefCell<BTreeMap<(u32, u64, u64), Rc<RowVersion>>>,
 }
 
 impl RowVersion {
-    /// The state after one more changeset, whose changes were checked against the schema.
-    pub(super) fn after(
-        self: &Rc<RowVersion>,
-        changeset: (u32, u64),
-        changes: &[RowChange],
+    /// The state after a run of one site, whose changes were checked against the schema.
+    pub(super) fn after<'a>(
+        &self,
+        run: (u32, u64, u64),
+        changes: impl Iterator<Item = &'a RowChange>,
     ) -> Rc<RowVersion> {
         let mut next = self.next.borrow_mut();
-        let version = next.entry(changeset).or_insert_with(|| {
+        let version = next.entry(run).or_insert_with(|| {
             let mut rows = self.rows.clone();
             for change in changes {
                 rows.merge(change)

@@ -13,6 +13,7 @@ use sync_protocol::id::{CardId, NodeId, Seq, SiteId};
 use sync_protocol::judge::{Writer, judge};
 use sync_protocol::rows::{self, RowChange, Schema};
 
+use super::rows::RowVersion;
 use super::states::{CardLine, Settlements};
 use super::uncovered::Taps;
 
@@ -22,6 +23,8 @@ const DECODED_KEPT: usize = 64;
 /// The log.
 pub struct SharedLog {
     pub(super) schema: Schema,
+    /// The replicated tables before any change.
+    pub(super) rows: Rc<RowVersion>,
     ordinals: BTreeMap<SiteId, u32>,
     sites: Vec<SharedSite>,
     pub(super) cards: BTreeMap<CardId, CardLine>,
@@ -74,6 +77,7 @@ impl SharedLog {
     pub fn new() -> anyhow::Result<SharedLog> {
         Ok(SharedLog {
             schema: edge_node::store::replicated_schema()?,
+            rows: Rc::default(),
             ordinals: BTreeMap::new(),
             sites: Vec::new(),
             cards: BTreeMap::new(),

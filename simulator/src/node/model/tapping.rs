@@ -1,6 +1,7 @@
 //! Taps: decided by the real store's code, and committed by one entry of the log.
 
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use edge_node::store::{Decided, Fault, GROUP_TAPS_MAX, Group};
 use sync_protocol::changeset::{Body, Change, Content, Head, Run};
@@ -125,6 +126,8 @@ impl ModelStore {
 
     /// What a start makes of the journal: its end is signed and filed, and stamps go on from the last one.
     pub(super) fn replay(&mut self) {
+        let empty = Rc::clone(&self.log.borrow().rows);
+        self.disk.borrow_mut().rows.get_or_insert(empty);
         self.have = self.disk.borrow().have.clone();
         let newest = self.disk.borrow().own.last().copied();
         let Some((site, head)) = newest else { return };
