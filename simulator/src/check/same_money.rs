@@ -4,11 +4,17 @@
 //! Would fail if hub or gate lost, doubled or misread a fact, or priced one otherwise. Facts that went down with a
 //! disk and turned up nowhere do not count; the check of acknowledged taps counts them.
 
+use std::collections::BTreeSet;
+
 use sync_protocol::journey::history::CardProjection;
 
 use super::truth::Truth;
 use super::{Check, Violations};
+use crate::node::gate::GateNode;
 use crate::world::World;
+
+/// Most views of cards at gates that are looked at one by one.
+const VIEWS_MAX: usize = 200_000;
 
 /// Holds hub and gates against the independent fold.
 ///
@@ -16,6 +22,7 @@ use crate::world::World;
 /// A store cannot be read.
 pub fn check(world: &World, truth: &Truth) -> anyhow::Result<Check> {
     let mut violations = Violations::default();
+    let gates = asked(world, truth.cards().len())?;
     for card in truth.cards() {
         let (card, expected) = (card.card, &card.projection);
         match world.hub.projection(card) {
@@ -23,7 +30,7 @@ pub fn check(world: &World, truth: &Truth) -> anyhow::Result<Check> {
             Some(hub) if hub != *expected => violations.note(difference(expected, &hub)),
             Some(_) => {}
         }
-        for gate in world.gates.values() {
+        for gate in &gates {
             let view = gate.card_view(card)?;
             if (view.balance, view.held) != (expected.balance, expected.held) {
                 violations.note(format!(
@@ -44,6 +51,24 @@ pub fn check(world: &World, truth: &Truth) -> anyhow::Result<Check> {
         world.gates.len()
     );
     Ok(violations.into_check("independent fold equals hub and gates", detail))
+}
+
+/// The gates whose cards are looked at: all; in a large network one of those that hold the same settled states and
+/// fares and no uncovered tap, because these show the same by construction.
+fn asked(world: &World, cards: usize) -> anyhow::Result<Vec<&GateNode>> {
+    let gates = world.gates.values();
+    if gates.len().saturating_mul(cards) <= VIEWS_MAX {
+        return Ok(gates.collect());
+    }
+    let mut seen = BTreeSet::new();
+    let mut asked = Vec::new();
+    for gate in gates {
+        let digest = gate.digest()?;
+        if gate.uncovered() > 0 || seen.insert((digest.cards, digest.fares)) {
+            asked.push(gate);
+        }
+    }
+    Ok(asked)
 }
 
 fn difference(truth: &CardProjection, hub: &CardProjection) -> String {
