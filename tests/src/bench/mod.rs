@@ -6,6 +6,7 @@ pub mod decide;
 pub mod fold;
 mod gates;
 pub mod hub_merge;
+pub mod simulator;
 pub mod store;
 pub mod tap_http;
 pub mod visible;
@@ -80,5 +81,9 @@ pub const ALL: &[Benchmark] = &[
     Benchmark {
         names: &["hub_merge_per_s", "hub_merge_vs_copy_ratio"],
         run: hub_merge::hub_merge,
+    },
+    Benchmark {
+        names: &["sweep_seeds_per_s"],
+        run: simulator::sweep,
     },
 ];

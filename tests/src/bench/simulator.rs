@@ -1,0 +1,62 @@
+//! How much of a network's day the simulator carries out in a second. The floor of each figure is the bare folding of
+//! as many facts on one core, measured in the same run.
+#![expect(clippy::float_arithmetic, reason = "figures are measurements, not money")]
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use simulator::report::Verdict;
+use simulator::run::play;
+use simulator::scenario::Scenario;
+
+use super::clock::timed;
+use super::{Figure, fold};
+
+/// Worlds of the swarm that are carried out one after the other.
+const WORLDS: u64 = 40;
+
+/// One service day of 60 gates on real SQLite stores: the library's `sample-day`.
+pub fn sample_day() -> anyhow::Result<Vec<Figure>> {
+    day("sim_sample_day_s", "sample-day")
+}
+
+/// One service day of a city's railways on the model store: the library's `jakarta-day`.
+pub fn jakarta_day() -> anyhow::Result<Vec<Figure>> {
+    day("sim_jakarta_day_s", "jakarta-day")
+}
+
+/// Small worlds of the swarm, built, carried out and checked, per second and core.
+pub fn sweep() -> anyhow::Result<Vec<Figure>> {
+    let (taps, took) = timed(|| -> anyhow::Result<u64> {
+        let mut taps = 0;
+        for seed in 0..WORLDS {
+            let scenario = simulator::swarm::draw(seed).scenario()?;
+            taps += played(scenario, seed)?;
+        }
+        Ok(taps)
+    });
+    let floor_s = folding_s(taps?)?;
+    let per_s = |seconds: f64| WORLDS as f64 / seconds;
+    let value = per_s(took.as_secs_f64());
+    Ok(vec![Figure::new("sweep_seeds_per_s", "1/s", value, per_s(floor_s))])
+}
+
+fn day(figure: &'static str, scenario: &str) -> anyhow::Result<Vec<Figure>> {
+    let scenario = Scenario::find(scenario)?;
+    let (taps, took) = timed(|| played(scenario, 1));
+    Ok(vec![Figure::new(figure, "s", took.as_secs_f64(), folding_s(taps?)?)])
+}
+
+/// Carries a scenario out with all its checks; how many taps it had.
+fn played(scenario: Scenario, seed: u64) -> anyhow::Result<u64> {
+    let folder = tempfile::tempdir().context("a folder for the stores")?;
+    let (report, _) = play(scenario, seed, folder.path())?;
+    ensure!(report.verdict != Verdict::Fail, "seed {seed}: a check failed");
+    Ok(report.taps)
+}
+
+/// How long the bare folding of so many facts takes, seconds.
+fn folding_s(facts: u64) -> anyhow::Result<f64> {
+    let per_s = fold::in_order()?.first().map_or(1.0, |figure| figure.value);
+    Ok(Duration::from_secs(facts).as_secs_f64() / per_s)
+}
