@@ -38,13 +38,23 @@ pub fn sweep() -> anyhow::Result<Vec<Figure>> {
     let floor_s = folding_s(taps?)?;
     let per_s = |seconds: f64| WORLDS as f64 / seconds;
     let value = per_s(took.as_secs_f64());
-    Ok(vec![Figure::new("sweep_seeds_per_s", "1/s", value, per_s(floor_s))])
+    Ok(vec![Figure::new(
+        "sweep_seeds_per_s",
+        "1/s",
+        value,
+        per_s(floor_s),
+    )])
 }
 
 fn day(figure: &'static str, scenario: &str) -> anyhow::Result<Vec<Figure>> {
     let scenario = Scenario::find(scenario)?;
     let (taps, took) = timed(|| played(scenario, 1));
-    Ok(vec![Figure::new(figure, "s", took.as_secs_f64(), folding_s(taps?)?)])
+    Ok(vec![Figure::new(
+        figure,
+        "s",
+        took.as_secs_f64(),
+        folding_s(taps?)?,
+    )])
 }
 
 /// Carries a scenario out with all its checks; how many taps it had.
