@@ -31,7 +31,7 @@ pub use fault::{
     catalogue as fault_catalogue,
 };
 pub use library::library;
-pub use network::NetworkTable;
+pub use network::{GATES_MAX, GatesPerTerminal, Generated, Layout, Listed, NetworkTable};
 pub use number::{PerMille, Within};
 pub use policy::PolicyTable;
 pub use time::TimeOfDay;
@@ -146,6 +146,7 @@ impl Scenario {
 
     fn read(name: &str, text: &str) -> Result<Scenario, Wrong> {
         let mut document = Document::parse(text)?;
+        let traffic_spans = document.spans_in("traffic");
         let network = document.take("network");
         let faults = document.take_tables("fault")?;
         let fare_changes = document.take_tables("fare_change")?;
@@ -156,14 +157,17 @@ impl Scenario {
             let message = format!("title: one line of 1 to {TITLE_CHARACTERS_MAX} characters is allowed");
             return Err(Wrong::at(written.title.span().start, message));
         }
-        let network = NetworkTable::read(network)?;
-        let topology = network.build();
+        let (network, topology) = NetworkTable::read(network)?;
         let duration_s = written.duration_s.get();
         written
             .traffic
             .pairs
             .check(&topology)
             .map_err(|wrong| wrong.within("pairs"))?;
+        written
+            .traffic
+            .check()
+            .map_err(|(key, message)| Wrong::at(traffic_spans.of_key(key), message).within("traffic"))?;
         let mut policy = written.policy;
         if let Some(orphan_policy) = written.traffic.orphan_policy {
             policy.orphan_policy = orphan_policy;
@@ -199,130 +203,4 @@ impl Scenario {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINIMAL: &str = r#"title = "t"
-network = "sample"
-starts_at = "06:30"
-duration_s = 60
-converge_within_s = 10
-[traffic]
-cards = 1
-trips_per_hour_at_peak = 1
-missing_exit_per_mille = 0
-repeated_tap_per_mille = 0
-poor_card_per_mille = 0
-top_ups_per_hour = 0
-blocks_per_hour = 0
-orphan_policy = "release"
-"#;
-
-    fn error_of(text: &str) -> String {
-        Scenario::parse("t", "t.toml", text).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_library_is_valid() {
-        for scenario in library() {
-            scenario.unwrap();
-        }
-    }
-
-    #[test]
-    fn errors_name_the_file_the_line_and_what_is_allowed() {
-        assert!(Scenario::parse("t", "t.toml", MINIMAL).is_ok());
-        for (from, to, expected) in [
-            (
-                "cards = 1\n",
-                "cards = 0\n",
-                "t.toml:7: 0 is out of range: 1 to 9999999 are allowed",
-            ),
-            (
-                "\"06:30\"",
-                "\"6:30\"",
-                "t.toml:3: \"6:30\" is not a time of day: write HH:MM, such as \"06:30\"",
-            ),
-            (
-                "\"sample\"",
-                "\"moon\"",
-                "t.toml:2: network: there is no network \"moon\": \"sample\" is built in, a [network] table describes another",
-            ),
-            (
-                "\"release\"",
-                "\"keep\"",
-                "t.toml:14: unknown variant `keep`, expected one of `release`, `charge_max`, `charge_min`",
-            ),
-        ] {
-            assert_eq!(error_of(&MINIMAL.replace(from, to)), expected);
-        }
-        assert!(
-            error_of(&MINIMAL.replace("cards = 1", "carts = 1"))
-                .starts_with("t.toml:7: unknown field `carts`, expected one of `cards`")
-        );
-        assert!(error_of("title = ").starts_with("t.toml:1: "));
-    }
-
-    #[test]
-    fn faults_are_checked_too() {
-        let with = |fault: &str| error_of(&format!("{MINIMAL}\n[[fault]]\n{fault}\n"));
-        assert!(
-            with("at_s = 0\nfor_s = 10\nkind = \"quake\"")
-                .contains("unknown variant `quake`, expected one of `island`")
-        );
-        assert!(
-            with("at_s = 0\nfor_s = 100\nkind = \"hub_away\"")
-                .contains("it ends 100 s after the start, the traffic after 60 s")
-        );
-        assert!(with("at_s = 0\nkind = \"hub_away\"").contains("missing field `for_s`"));
-        assert!(
-            with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"c\"")
-                .contains("\"c\" is not a terminal code")
-        );
-        assert_eq!(
-            with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"Z\""),
-            "t.toml:20: fault: the network has no terminal Z: A, B, C, D, E are allowed"
-        );
-        for (from, to) in [
-            ("B-ENTRY-01", "C-EXIT-01"),
-            ("B-ENTRY-01", "B-ENTRY-01"),
-            ("hub", "hub"),
-        ] {
-            let fault = format!("at_s = 0\nfor_s = 9\nkind = \"cut\"\nfrom = \"{from}\"\nto = \"{to}\"");
-            let error = with(&fault);
-            assert!(
-                error.starts_with(&format!(
-                    "t.toml:21: fault: there is no link between {from} and {to}: "
-                )),
-                "{error}"
-            );
-        }
-        assert!(
-            with("at_s = 0\nfor_s = 9\nkind = \"island\"\nterminal = \"C\"\nextra = 1")
-                .contains("unexpected keys in table: extra, available keys: terminal")
-        );
-    }
-
-    #[test]
-    fn a_title_is_one_line() {
-        for title in ["", "a\\nverdict: pass", "\\u001b[2J", &"x".repeat(121)] {
-            let error = error_of(&MINIMAL.replace("\"t\"", &format!("\"{title}\"")));
-            assert_eq!(
-                error,
-                "t.toml:1: title: one line of 1 to 120 characters is allowed"
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_without_end_is_not_read_to_its_end() {
-        let error = Scenario::find("/dev/zero").unwrap_err().to_string();
-        assert_eq!(error, "/dev/zero: a scenario has at most 1048576 bytes");
-    }
-
-    #[test]
-    fn an_unknown_name_says_where_to_look() {
-        let error = Scenario::find("no-such-scenario").unwrap_err().to_string();
-        assert!(error.contains("simulator list"), "{error}");
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! Networks: terminals, gates and fares.
 
+pub mod generate;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -84,6 +86,20 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// A network of these terminals, gates and fares, which belong together.
+    #[must_use]
+    pub const fn new(
+        terminals: Vec<Terminal>,
+        gates: Vec<GateSite>,
+        fares: BTreeMap<TerminalCode, BTreeMap<TerminalCode, Money>>,
+    ) -> Topology {
+        Topology {
+            terminals,
+            gates,
+            fares,
+        }
+    }
+
     /// The source design's network.
     #[must_use]
     pub fn sample() -> Topology {

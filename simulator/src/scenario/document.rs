@@ -79,6 +79,14 @@ impl<'text> Document<'text> {
         values.into_iter().map(into_table).collect()
     }
 
+    /// Where the values of one of its tables are written.
+    pub(super) fn spans_in(&self, key: &str) -> Spans {
+        self.root
+            .get_ref()
+            .get(key)
+            .map_or_else(Spans::default, Spans::of_value)
+    }
+
     /// Takes one value out.
     pub(super) fn take(&mut self, key: &str) -> Option<Spanned<DeValue<'text>>> {
         self.root.get_mut().remove(key)
@@ -91,6 +99,7 @@ impl<'text> Document<'text> {
 }
 
 /// Where the values of a table are written.
+#[derive(Default)]
 pub(super) struct Spans {
     table: usize,
     keys: BTreeMap<String, usize>,
@@ -99,9 +108,18 @@ pub(super) struct Spans {
 impl Spans {
     /// Of every key of a table.
     pub(super) fn of(table: &Table<'_>) -> Spans {
-        let values = table.get_ref().iter();
+        Spans::new(table.span().start, Some(table.get_ref()))
+    }
+
+    /// Of a value: of its keys as well when it is a table.
+    pub(super) fn of_value(value: &Spanned<DeValue<'_>>) -> Spans {
+        Spans::new(value.span().start, value.get_ref().as_table())
+    }
+
+    fn new(start: usize, table: Option<&DeTable<'_>>) -> Spans {
+        let values = table.into_iter().flatten();
         Spans {
-            table: table.span().start,
+            table: start,
             keys: values
                 .map(|(key, value)| (key.get_ref().to_string(), value.span().start))
                 .collect(),

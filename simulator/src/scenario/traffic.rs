@@ -104,6 +104,20 @@ pub struct Traffic {
     pub orphan_policy: Option<OrphanPolicy>,
 }
 
+impl Traffic {
+    /// Whether its keys go together; else which does not, and why.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.ride_min_s > self.ride_max_s {
+            let (low, high) = (self.ride_min_s.get(), self.ride_max_s.get());
+            let message = format!(
+                "ride_min_s is {low}, ride_max_s {high}: the shortest ride is no longer than the longest"
+            );
+            return Err(("ride_min_s", message));
+        }
+        Ok(())
+    }
+}
+
 const fn ride_min() -> Within<10, RIDE_S_MAX> {
     Within::new(6 * 60)
 }
