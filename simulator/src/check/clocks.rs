@@ -3,8 +3,8 @@
 //! Two things are looked at. First, the hub's clock prices nothing: with all facts of the hub stamped earlier or
 //! later, alike, the production fold makes the same postings and journeys. What a fare version says about its own
 //! beginning is content, not a clock. Second, a tap's stamp is the reading of its gate's own wall clock at that
-//! moment, or follows the gate's own last stamp when the clock reads earlier: no frame that a gate ever heard moves
-//! its stamps. Nothing is excused; wrong clocks are wrong for their own taps only.
+//! moment, or follows the gate's own last stamp, or what its own heartbeat declared, when the clock reads earlier: no
+//! frame that a gate ever heard moves its stamps. Nothing is excused; wrong clocks are wrong for their own taps only.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,8 @@ pub struct Stamped {
     pub at_ms: i64,
     /// What the gate's own wall clock read then, milliseconds since 1970.
     pub wall_ms: i64,
+    /// Up to where the gate's own heartbeats had declared everything stated.
+    pub declared_ms: i64,
     /// The stamp it gave.
     pub stamp: Stamp,
 }
@@ -111,7 +113,8 @@ impl Stamps {
         let own_latest_ms = self.latest.entry(tap.gate).or_insert(i64::MIN);
         // A gate that started from an older disk knows an earlier last stamp, never a later one.
         let by_clock = tap.stamp.ms == tap.wall_ms;
-        let by_last = tap.stamp.ms > tap.wall_ms && tap.stamp.ms <= own_latest_ms.saturating_add(1);
+        let own_ms = tap.declared_ms.max(*own_latest_ms);
+        let by_last = tap.stamp.ms > tap.wall_ms && tap.stamp.ms <= own_ms.saturating_add(1);
         if !by_clock && !by_last {
             self.violations.note(format!(
                 "the tap of {} at {} ({}) is stamped {} while its clock read {}",
@@ -141,6 +144,7 @@ mod tests {
                 card: sample::card(1),
                 at_ms: *at_ms,
                 wall_ms: *wall_ms,
+                declared_ms: i64::MIN,
                 stamp: Stamp::at_ms(*stamp_ms),
             });
         }

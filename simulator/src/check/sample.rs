@@ -1,12 +1,14 @@
 //! Two cards' facts for the tests of checks: each card pays in, travels and travels again.
 
+use sync_protocol::decide::Decision;
 use sync_protocol::fact::{Direction, Fact, Knowledge, OrderedFact, Reason, Tap};
 use sync_protocol::fare::{FareVersion, OrphanPolicy};
-use sync_protocol::id::{CardId, FactId, GateId, OrderKey, Seq, SiteId, TerminalCode};
+use sync_protocol::id::{CardId, FactId, GateId, NodeId, OrderKey, Seq, SiteId, TerminalCode};
 use sync_protocol::money::Money;
 use sync_protocol::time::{HOUR_MS, MINUTE_MS, Stamp};
 
 use super::truth::Truth;
+use crate::oracle::Answered;
 
 /// The hub's site of decisions.
 pub(super) const HUB: SiteId = SiteId([9; 16]);
@@ -90,4 +92,19 @@ pub(super) fn facts_of(card: CardId, number: u64) -> Vec<OrderedFact> {
 pub(super) fn truth() -> Truth {
     let cards = [1_u32, 2].map(|number| (card(number), facts_of(card(number), u64::from(number))));
     Truth::of(cards.into_iter(), 2, &[fares()])
+}
+
+/// What gate 1 answered to the first card.
+pub(super) fn answered(direction: Direction, latency_ms: i64) -> Answered {
+    Answered {
+        gate: NodeId(1),
+        at_ms: 9_000,
+        latency_ms,
+        age_ms: 0,
+        decision: Decision {
+            tap: tap(card(1), direction, terminal("A")),
+            fare: None,
+        },
+        changeset: (GATES[0], Seq(1)),
+    }
 }
