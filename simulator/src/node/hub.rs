@@ -173,19 +173,21 @@ impl HubNode {
         self.ledger.waiting_count() > 0
     }
 
-    /// Whether all accounts sum to 0, and whether the books of every card that something happened to since the last
-    /// look are its fold.
-    ///
-    /// # Errors
-    /// Where they do not.
-    pub fn check_books(&mut self) -> Result<(), AuditError> {
-        self.ledger.check_sum()?;
+    /// The cards that something happened to since the last time this was asked.
+    pub fn touched_cards(&mut self) -> Vec<CardId> {
         let news = self.ledger.outbox(self.audited);
         self.audited += news.len();
         let touched: BTreeSet<CardId> = news.iter().filter_map(Event::card).collect();
-        touched
-            .into_iter()
-            .try_for_each(|card| self.ledger.audit_card(card))
+        touched.into_iter().collect()
+    }
+
+    /// Whether all accounts sum to 0, and whether the books of these cards are their folds.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub fn check_books(&self, cards: &[CardId]) -> Result<(), AuditError> {
+        self.ledger.check_sum()?;
+        cards.iter().try_for_each(|card| self.ledger.audit_card(*card))
     }
 
     /// Whether the books of every card are its fold.
@@ -260,6 +262,38 @@ impl HubNode {
     #[must_use]
     pub fn projection(&self, card: CardId) -> Option<CardProjection> {
         self.ledger.card_state(card).map(|_| self.ledger.projection(card))
+    }
+
+    /// Up to where its settled states cover a site.
+    #[must_use]
+    pub fn covered(&self, site: SiteId) -> Seq {
+        let Ok(covered) = Cards::covered(&self.ledger, site);
+        covered
+    }
+
+    /// A card as the hub has settled it.
+    #[must_use]
+    pub fn view(&self, card: CardId) -> Option<CardView> {
+        self.ledger.view(card)
+    }
+
+    /// Reads a piece of a log.
+    #[must_use]
+    pub fn read(&self, range: Range, bytes_max: usize) -> Option<Run> {
+        self.ledger.serve(&range, bytes_max)
+    }
+
+    /// Changes of unknown kinds that it keeps.
+    #[must_use]
+    pub const fn opaque(&self) -> u64 {
+        self.ledger.counters().opaque
+    }
+
+    /// The fare versions that it prices by.
+    #[must_use]
+    pub fn fare_versions(&self) -> BTreeSet<u32> {
+        let tables = self.ledger.fare_book().iter();
+        tables.map(|table| table.fact().version).collect()
     }
 
     /// What is booked for a card, in the order of booking.
