@@ -2,21 +2,30 @@
 //! ([`crate::oracle`]); nodes do not.
 
 pub mod acknowledged;
+pub mod chains;
 pub mod clocks;
 pub mod closes;
 pub mod conservation;
 pub mod convergence;
 pub mod exits;
+pub mod heads;
 pub mod level;
+mod logs;
 pub mod one_charge;
 pub mod one_hold;
+pub mod opaque;
+pub mod overdraft;
 pub mod permutations;
+pub mod poison;
+pub mod prefix;
 pub mod reference;
 pub mod same_money;
 #[cfg(test)]
 mod sample;
+pub mod sites;
 mod steps;
 pub mod truth;
+pub mod waits;
 
 use serde::Serialize;
 
@@ -103,21 +112,35 @@ impl Violations {
 ///
 /// # Errors
 /// A store cannot be read.
-pub fn all(world: &World, rested_after_ms: Option<i64>) -> anyhow::Result<Vec<Check>> {
+pub fn all(world: &mut World, rested_after_ms: Option<i64>) -> anyhow::Result<Vec<Check>> {
+    world.last_look();
+    let chains = chains::check(world);
     let truth = Truth::new(&world.oracle);
     // What is drawn for checks differs from run to run, and is the same for the same run.
     let seed = world.trace.events();
     Ok(vec![
-        acknowledged::check(world),
+        acknowledged::check(
+            &world.oracle,
+            |site| world.hub.head(site).seq,
+            |gate, site| world.gates.get(&gate).map(|gate| gate.head(site).seq),
+        ),
+        chains,
+        heads::check(&world.steps.heads),
+        sites::check(&world.steps.sites),
         level::check(world)?,
         conservation::check(world),
+        prefix::check(&world.steps.prefixes),
         same_money::check(world, &truth)?,
         one_hold::check(world),
         one_charge::check(world, &truth),
         permutations::check(&truth, seed),
         closes::check(&truth),
         clocks::check(&truth, &world.steps.stamps),
-        exits::check(world),
+        overdraft::check(&world.steps.overdrafts),
+        exits::check(&world.oracle),
+        waits::check(&world.oracle, &world.steps.disks),
+        opaque::check(world)?,
+        poison::check(world),
         convergence::check(world, rested_after_ms),
     ])
 }

@@ -92,6 +92,12 @@ impl Oracle {
         self.facts.iter().map(|(card, facts)| (*card, facts.as_slice()))
     }
 
+    /// The facts of a card.
+    #[must_use]
+    pub fn facts_of(&self, card: CardId) -> &[OrderedFact] {
+        self.facts.get(&card).map_or(&[], Vec::as_slice)
+    }
+
     /// Every fare version.
     #[must_use]
     pub fn fare_versions(&self) -> &[OrderedFact] {

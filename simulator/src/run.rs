@@ -121,7 +121,7 @@ fn play_watched(
     world.run(|now_ms| progress(now_ms, ends_ms))?;
     let rested_after_ms = world.come_to_rest()?;
     world.sample();
-    let checks = check::all(&world, rested_after_ms)?;
+    let checks = check::all(&mut world, rested_after_ms)?;
     let converged_after_ms = check::convergence::longest_ms(&world, rested_after_ms);
     let mut report = Report::new(&world, seed, checks, converged_after_ms);
     if rested_after_ms.is_none() {

@@ -139,7 +139,7 @@ impl World {
             gates: BTreeMap::new(),
             hub,
             oracle: Oracle::default(),
-            steps: Steps::default(),
+            steps: Steps::new(policy),
             trace: Trace::default(),
             series: Series::new(WARM_UP_MS + scenario.duration_s * SECOND_MS),
             topology,
@@ -178,8 +178,9 @@ impl World {
             if self.presences.get(node).is_some_and(Presence::exists) {
                 let code = machine.code;
                 let gate = GateNode::start(machine, Rc::clone(&self.authority), 0);
-                self.gates
-                    .insert(*node, gate.with_context(|| format!("gate {code}"))?);
+                let gate = gate.with_context(|| format!("gate {code}"))?;
+                self.steps.started(*node, &gate, 0);
+                self.gates.insert(*node, gate);
             }
         }
         Ok(())
@@ -247,6 +248,17 @@ impl World {
         Ok(None)
     }
 
+    /// Looks at all nodes once more before the checks.
+    pub(crate) fn last_look(&mut self) {
+        let now_ms = self.schedule.now_ms();
+        self.steps.last_look(&self.gates, &self.hub, now_ms);
+    }
+
+    /// Whom everybody believes.
+    pub(crate) fn authority(&self) -> Rc<Authority> {
+        Rc::clone(&self.authority)
+    }
+
     /// Adds a point to the time series of the report.
     pub(crate) fn sample(&mut self) {
         let now_ms = self.schedule.now_ms();
@@ -257,6 +269,10 @@ impl World {
         let now_ms = self.schedule.now_ms();
         if self.series.is_due(now_ms) {
             self.sample();
+        }
+        let fault_begins_or_ends = matches!(event, Event::FaultBegins(_) | Event::FaultEnds(_));
+        if fault_begins_or_ends || self.steps.is_due(now_ms) {
+            self.steps.look(&self.gates, &self.hub, now_ms);
         }
         self.trace.note(now_ms, &event);
         if self.is_put_off(&event) {

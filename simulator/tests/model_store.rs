@@ -28,7 +28,7 @@ fn play(mut scenario: Scenario, seed: u64, store: StoreKind) -> Outcome {
     world.run(|_| {}).unwrap();
     let rested_after_ms = world.come_to_rest().unwrap();
     Outcome {
-        checks: check::all(&world, rested_after_ms).unwrap(),
+        checks: check::all(&mut world, rested_after_ms).unwrap(),
         trace: world.trace_hash(),
         answered: world.answered().to_vec(),
         rested_after_ms,

@@ -95,25 +95,34 @@ mod tests {
     use super::*;
 
     fn checked(hub: u64, own: Option<u64>) -> Check {
-        let oracle = Oracle {
-            answered: vec![sample::answered(Direction::Entry, 0)],
-            ..Oracle::default()
-        };
+        let mut oracle = Oracle::default();
+        oracle.answered.push(sample::answered(Direction::Entry, 0));
         check(&oracle, |_| Seq(hub), |_, _| own.map(Seq))
     }
 
     #[test]
     fn a_tap_that_is_in_both_places_passes() {
         let check = checked(1, Some(1));
-        assert!(check.passed && check.detail.starts_with("1 taps are"), "{}", check.detail);
+        assert!(
+            check.passed && check.detail.starts_with("1 taps are"),
+            "{}",
+            check.detail
+        );
         assert!(checked(1, None).detail.contains("1 are of gates that do not run"));
     }
 
     #[test]
     fn a_tap_that_the_hub_or_the_gate_lacks_is_noticed() {
         let hub = checked(0, Some(1));
-        assert_eq!(hub.detail, "the tap of CARD0001 at gate 1 (second 9) is not at the hub");
+        assert_eq!(
+            hub.detail,
+            "the tap of CARD0001 at gate 1 (second 9) is not at the hub"
+        );
         let own = checked(1, Some(0));
-        assert!(!own.passed && own.detail.contains("not at its own gate"), "{}", own.detail);
+        assert!(
+            !own.passed && own.detail.contains("not at its own gate"),
+            "{}",
+            own.detail
+        );
     }
 }

@@ -53,13 +53,19 @@ pub fn check(world: &mut World) -> Check {
         .sum();
     let stride = usize::try_from(total.div_ceil(CHANGESETS_MAX).max(1)).unwrap_or(usize::MAX);
     let mut read = Read::default();
-    let (authority, seen) = (world.authority(), &mut world.steps.sites.logs);
+    let authority = world.authority();
+    let seen = &mut world.steps.sites.logs;
     // The hub first: it has every site's opening, and so its key.
     let serve = |range, bytes| world.hub.read(range, bytes);
     for (site, have) in world.hub.held().wanted_by(None) {
         let (holder, have) = ("the hub".to_owned(), *have);
         let serve = &serve;
-        let held = Held { holder, site, have, serve };
+        let held = Held {
+            holder,
+            site,
+            have,
+            serve,
+        };
         read.log(&held, seen, authority.as_ref());
     }
     let logs = world.gates.values().flat_map(|gate| {
@@ -69,7 +75,12 @@ pub fn check(world: &mut World) -> Check {
     for (gate, site, have) in logs.step_by(stride) {
         let serve = |range, bytes| gate.read(range, bytes);
         let (holder, serve) = (format!("gate {}", gate.code()), &serve);
-        let held = Held { holder, site, have, serve };
+        let held = Held {
+            holder,
+            site,
+            have,
+            serve,
+        };
         read.log(&held, seen, authority.as_ref());
     }
     read.into_check(stride)
@@ -153,9 +164,7 @@ impl Read {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use sync_protocol::changeset::{
-        Body, Change, Content, Signature, Signer, SiteOpen, SiteRole,
-    };
+    use sync_protocol::changeset::{Body, Change, Content, Signature, Signer, SiteOpen, SiteRole};
     use sync_protocol::ed25519::{self, Ed25519Signer};
     use sync_protocol::id::NodeId;
     use sync_protocol::time::Stamp;
@@ -190,7 +199,11 @@ mod tests {
         let (site, mut head) = (open.site(), Head::empty(open.site()));
         let facts = sample::facts_of(sample::card(1), 1);
         let first = Content::SiteOpen(Box::new(open));
-        let others = facts.into_iter().skip(2).take(2).map(|fact| Content::Fact(fact.fact));
+        let others = facts
+            .into_iter()
+            .skip(2)
+            .take(2)
+            .map(|fact| Content::Fact(fact.fact));
         let mut runs = Vec::new();
         for content in std::iter::once(first).chain(others) {
             let changes = vec![Change::new(&content)];
@@ -212,7 +225,16 @@ mod tests {
         let serve = |range: Range, _| runs.iter().find(|run| run.first == range.first).cloned();
         let (holder, serve) = ("gate T".to_owned(), &serve);
         let mut read = Read::default();
-        read.log(&Held { holder, site, have, serve }, &mut Logs::default(), &Believe);
+        read.log(
+            &Held {
+                holder,
+                site,
+                have,
+                serve,
+            },
+            &mut Logs::default(),
+            &Believe,
+        );
         read.into_check(1)
     }
 
@@ -231,7 +253,11 @@ mod tests {
             let (mut runs, mut have) = (runs.clone(), have);
             change(&mut runs, &mut have);
             let check = read(&runs, site, have);
-            assert!(!check.passed && check.detail.contains("gate T"), "{}", check.detail);
+            assert!(
+                !check.passed && check.detail.contains("gate T"),
+                "{}",
+                check.detail
+            );
             check.detail
         };
         let gap = broken(&|runs, _| drop(runs.remove(1)));
@@ -254,8 +280,21 @@ mod tests {
         let serve = |range: Range, _| runs.iter().find(|run| run.first == range.first).cloned();
         let (holder, serve) = ("gate T".to_owned(), &serve);
         let mut read = Read::default();
-        read.log(&Held { holder, site, have, serve }, &mut seen, &Believe);
+        read.log(
+            &Held {
+                holder,
+                site,
+                have,
+                serve,
+            },
+            &mut seen,
+            &Believe,
+        );
         let check = read.into_check(1);
-        assert!(check.detail.contains("changeset 3 is another one"), "{}", check.detail);
+        assert!(
+            check.detail.contains("changeset 3 is another one"),
+            "{}",
+            check.detail
+        );
     }
 }

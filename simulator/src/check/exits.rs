@@ -35,7 +35,10 @@ pub fn check(oracle: &Oracle) -> Check {
         0 => String::new(),
         unrecorded => format!(", and {unrecorded} that the disk could not record"),
     };
-    violations.into_check("exit never denied", format!("{exits} exits{unrecorded}, all opened"))
+    violations.into_check(
+        "exit never denied",
+        format!("{exits} exits{unrecorded}, all opened"),
+    )
 }
 
 #[cfg(test)]
@@ -45,13 +48,15 @@ mod tests {
 
     #[test]
     fn an_exit_that_opens_passes_and_one_that_does_not_is_noticed() {
-        let mut oracle = Oracle {
-            answered: vec![sample::answered(Direction::Exit, 0)],
-            ..Oracle::default()
-        };
+        let mut oracle = Oracle::default();
+        oracle.answered.push(sample::answered(Direction::Exit, 0));
         assert_eq!(check(&oracle).detail, "1 exits, all opened");
         oracle.answered[0].decision.tap.accepted = false;
         let check = check(&oracle);
-        assert!(!check.passed && check.detail.contains("CARD0001 was kept in at gate 1"), "{}", check.detail);
+        assert!(
+            !check.passed && check.detail.contains("CARD0001 was kept in at gate 1"),
+            "{}",
+            check.detail
+        );
     }
 }

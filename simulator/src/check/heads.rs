@@ -96,7 +96,11 @@ mod tests {
     #[test]
     fn heads_that_grow_pass() {
         let check = after(&[(1, 1), (1, 1), (7, 2)]);
-        assert!(check.passed && check.detail.starts_with("3 heads in 3 looks"), "{}", check.detail);
+        assert!(
+            check.passed && check.detail.starts_with("3 heads in 3 looks"),
+            "{}",
+            check.detail
+        );
     }
 
     #[test]
@@ -119,6 +123,10 @@ mod tests {
         heads.disk_replaced(NodeId(4));
         heads.look(NodeId(4), &held(2, 3), 1_000);
         let check = check(&heads);
-        assert!(check.passed && check.detail.contains("1 disks"), "{}", check.detail);
+        assert!(
+            check.passed && check.detail.contains("1 disks"),
+            "{}",
+            check.detail
+        );
     }
 }

@@ -12,12 +12,17 @@ const UNSEEN: u64 = 0;
 /// Per site, for each changeset from the first on, eight bytes of its chain hash: two different logs share them once
 /// in 2^64. Large networks have millions of changesets.
 #[derive(Debug, Default)]
-pub struct Logs(BTreeMap<SiteId, Vec<u64>>);
+pub(super) struct Logs(BTreeMap<SiteId, Vec<u64>>);
 
 impl Logs {
     /// Meets a changeset. Returns whether it is the one known by this name, or the first one.
-    pub fn meet(&mut self, site: SiteId, head: &Head) -> bool {
-        let Some(place) = head.seq.0.checked_sub(1).and_then(|place| usize::try_from(place).ok()) else {
+    pub(super) fn meet(&mut self, site: SiteId, head: &Head) -> bool {
+        let Some(place) = head
+            .seq
+            .0
+            .checked_sub(1)
+            .and_then(|place| usize::try_from(place).ok())
+        else {
             return false;
         };
         let mut first = [0; 8];
@@ -36,14 +41,15 @@ impl Logs {
 
     /// How many sites there are.
     #[must_use]
-    pub fn sites(&self) -> usize {
+    pub(super) fn sites(&self) -> usize {
         self.0.len()
     }
 
     /// How many changesets there are.
     #[must_use]
-    pub fn changesets(&self) -> usize {
+    pub(super) fn changesets(&self) -> usize {
         let logs = self.0.values();
-        logs.map(|log| log.iter().filter(|seen| **seen != UNSEEN).count()).sum()
+        logs.map(|log| log.iter().filter(|seen| **seen != UNSEEN).count())
+            .sum()
     }
 }

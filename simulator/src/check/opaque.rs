@@ -86,7 +86,8 @@ impl<'a> Kept<'a> {
                 first,
                 last,
             });
-            if run.is_some_and(|run| content_of(&run, id.site, usize::from(id.index)) == Some(&change.content)) {
+            let found = run.and_then(|run| content_of(&run, id.site, usize::from(id.index)));
+            if found.as_ref() == Some(&change.content) {
                 self.copies += 1;
             } else {
                 self.violations.note(format!(
@@ -115,7 +116,8 @@ impl<'a> Kept<'a> {
             self.changes.len(),
             self.copies
         );
-        self.violations.into_check("unknown changes kept and relayed", detail)
+        self.violations
+            .into_check("unknown changes kept and relayed", detail)
     }
 }
 
@@ -138,15 +140,14 @@ mod tests {
 
     fn oracle() -> Oracle {
         let (site, seq, index) = (GATES[0], Seq(2), 0);
-        Oracle {
-            opaque: vec![Opaque {
-                id: FactId { site, seq, index },
-                node: NodeId(1),
-                content: vec![200, 1, 2],
-                at_ms: 3_000,
-            }],
-            ..Oracle::default()
-        }
+        let mut oracle = Oracle::default();
+        oracle.opaque.push(Opaque {
+            id: FactId { site, seq, index },
+            node: NodeId(1),
+            content: vec![200, 1, 2],
+            at_ms: 3_000,
+        });
+        oracle
     }
 
     fn at(content: &'static [u8], listed: u64) -> Check {
@@ -172,20 +173,33 @@ mod tests {
         let oracle = oracle();
         let mut kept = Kept::new(&oracle);
         let (name, have, read) = ("gate A-1".to_owned(), &have, &read);
-        kept.at(&Keeper { name, have, read, listed });
+        kept.at(&Keeper {
+            name,
+            have,
+            read,
+            listed,
+        });
         kept.into_check()
     }
 
     #[test]
     fn a_copy_byte_for_byte_passes() {
         let check = at(&[200, 1, 2], 1);
-        assert!(check.passed && check.detail.contains("in 1 copies"), "{}", check.detail);
+        assert!(
+            check.passed && check.detail.contains("in 1 copies"),
+            "{}",
+            check.detail
+        );
     }
 
     #[test]
     fn a_changed_copy_and_a_forgotten_list_are_noticed() {
         let changed = at(&[200, 1, 3], 1);
-        assert!(!changed.passed && changed.detail.contains("gate 1 wrote at second 3"), "{}", changed.detail);
+        assert!(
+            !changed.passed && changed.detail.contains("gate 1 wrote at second 3"),
+            "{}",
+            changed.detail
+        );
         let forgotten = at(&[200, 1, 2], 0);
         assert!(forgotten.detail.contains("lists 0"), "{}", forgotten.detail);
     }

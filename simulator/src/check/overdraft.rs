@@ -38,7 +38,6 @@ use crate::node::hub::HubNode;
 use crate::oracle::Oracle;
 
 /// A tap as it was decided, with everything that is known at that moment.
-#[derive(Clone, Copy)]
 pub struct Moment<'a> {
     /// Milliseconds after the start.
     pub now_ms: i64,
@@ -142,7 +141,10 @@ impl Overdrafts {
     fn look_at_truth(&mut self, policy: &Policy, moment: &Moment<'_>, settled: &Settled) {
         let tap = &moment.decided.decision.tap;
         let groups = self.cards.entry(tap.card).or_default();
-        groups.enter(moment, Entry::new(moment, limit_of_group(policy, settled, tap.reason)));
+        groups.enter(
+            moment,
+            Entry::new(moment, limit_of_group(policy, settled, tap.reason)),
+        );
         if groups.is_free || !groups.may_be_below(moment.hub.available(tap.card)) {
             return;
         }
@@ -236,7 +238,10 @@ pub fn check(overdrafts: &Overdrafts) -> Check {
             overdrafts.excluded
         ),
     };
-    let detail = format!("{} entries, each within its group's limit; {worst}{free_flow}", overdrafts.entries);
+    let detail = format!(
+        "{} entries, each within its group's limit; {worst}{free_flow}",
+        overdrafts.entries
+    );
     let check = overdrafts
         .violations
         .clone()

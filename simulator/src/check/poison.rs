@@ -8,10 +8,12 @@
 
 use std::collections::BTreeSet;
 
+use sync_protocol::fact::Fact;
 use sync_protocol::id::{NodeId, Seq, SiteId};
 
 use super::{Check, Violations, second};
 use crate::oracle::{Forged, Oracle};
+use crate::world::World;
 
 /// A node that must not be harmed.
 pub struct Bystander<'a> {
@@ -25,6 +27,38 @@ pub struct Bystander<'a> {
     pub wants: &'a dyn Fn(SiteId) -> bool,
     /// The fare versions that it prices by.
     pub fares: BTreeSet<u32>,
+}
+
+/// Looks at the hub and every gate.
+#[must_use]
+pub fn check(world: &World) -> Check {
+    let fares = world.oracle.fare_versions().iter();
+    let fares = fares.filter_map(|fact| match &fact.fact {
+        Fact::FareVersion(version) => Some(version.version),
+        _ => None,
+    });
+    let mut poisons = Poisons::new(&world.oracle, fares.collect());
+    poisons.at(&Bystander {
+        node: NodeId::HUB,
+        name: "the hub".to_owned(),
+        holds: &|site| world.hub.head(site).seq,
+        wants: &|_| true,
+        fares: world.hub.fare_versions(),
+    });
+    for (node, gate) in &world.gates {
+        let wants = |site| {
+            let have = world.hub.held().get(site);
+            have.is_some_and(|have| have.wanted_by(Some(gate.terminal())))
+        };
+        poisons.at(&Bystander {
+            node: *node,
+            name: format!("gate {}", gate.code()),
+            holds: &|site| gate.head(site).seq,
+            wants: &wants,
+            fares: gate.fare_versions(),
+        });
+    }
+    poisons.into_check()
 }
 
 /// Looks at what everybody made of what was forged.
@@ -52,7 +86,11 @@ impl<'a> Poisons<'a> {
     /// Looks at one node.
     pub fn at(&mut self, bystander: &Bystander<'_>) {
         self.nodes += 1;
-        let others = self.oracle.forged.iter().filter(|forged| forged.node != bystander.node);
+        let others = self
+            .oracle
+            .forged
+            .iter()
+            .filter(|forged| forged.node != bystander.node);
         let harms: Vec<String> = others
             .filter_map(|forged| Some(format!("{}: {}", told(forged), self.harm(forged, bystander)?)))
             .collect();
@@ -78,7 +116,8 @@ impl<'a> Poisons<'a> {
             return Some(format!("{name} got stuck at changeset {held} of {last}"));
         }
         let mut applied = forged.fare_versions.iter();
-        let applied = applied.find(|version| bystander.fares.contains(version) && !self.fares.contains(version));
+        let applied =
+            applied.find(|version| bystander.fares.contains(version) && !self.fares.contains(version));
         applied.map(|version| format!("{name} applied fare version {version}"))
     }
 
@@ -92,7 +131,8 @@ impl<'a> Poisons<'a> {
                 self.nodes, self.fares
             ),
         };
-        self.violations.into_check("one poisoned node harms no other", detail)
+        self.violations
+            .into_check("one poisoned node harms no other", detail)
     }
 }
 
@@ -106,23 +146,28 @@ mod tests {
     use super::*;
 
     fn at(fits_log: bool, held: u64, fares: &[u32]) -> Check {
-        let oracle = Oracle {
-            forged: vec![Forged {
-                node: NodeId(1),
-                what: "a forged fare version".to_owned(),
-                site: GATES[0],
-                seqs: (Seq(4), Seq(5)),
-                fits_log,
-                fare_versions: vec![2],
-                at_ms: 7_000,
-            }],
-            ..Oracle::default()
-        };
+        let mut oracle = Oracle::default();
+        oracle.forged.push(Forged {
+            node: NodeId(1),
+            what: "a forged fare version".to_owned(),
+            site: GATES[0],
+            seqs: (Seq(4), Seq(5)),
+            fits_log,
+            fare_versions: vec![2],
+            at_ms: 7_000,
+            refused_by: BTreeSet::new(),
+        });
         let mut poisons = Poisons::new(&oracle, BTreeSet::from([1]));
         let (node, name) = (NodeId(2), "gate A-EXIT-01".to_owned());
         let (holds, wants) = (|_| Seq(held), |_| true);
         let fares = fares.iter().copied().collect();
-        poisons.at(&Bystander { node, name, holds: &holds, wants: &wants, fares });
+        poisons.at(&Bystander {
+            node,
+            name,
+            holds: &holds,
+            wants: &wants,
+            fares,
+        });
         poisons.into_check()
     }
 
@@ -130,18 +175,38 @@ mod tests {
     fn a_run_that_was_refused_and_one_that_was_put_aside_pass() {
         assert!(at(false, 3, &[1]).passed);
         let aside = at(true, 5, &[1]);
-        assert!(aside.passed && aside.detail.contains("harmed none of 1 nodes"), "{}", aside.detail);
+        assert!(
+            aside.passed && aside.detail.contains("harmed none of 1 nodes"),
+            "{}",
+            aside.detail
+        );
     }
 
     #[test]
     fn taking_it_getting_stuck_and_applying_it_are_noticed() {
         let taken = at(false, 5, &[1]);
-        assert!(taken.detail.contains("took it into its journal"), "{}", taken.detail);
+        assert!(
+            taken.detail.contains("took it into its journal"),
+            "{}",
+            taken.detail
+        );
         let stuck = at(true, 3, &[1]);
-        assert!(stuck.detail.contains("got stuck at changeset 3 of 5"), "{}", stuck.detail);
+        assert!(
+            stuck.detail.contains("got stuck at changeset 3 of 5"),
+            "{}",
+            stuck.detail
+        );
         let applied = at(true, 5, &[1, 2]);
-        assert!(applied.detail.contains("applied fare version 2"), "{}", applied.detail);
+        assert!(
+            applied.detail.contains("applied fare version 2"),
+            "{}",
+            applied.detail
+        );
         let lacking = at(true, 5, &[]);
-        assert!(lacking.detail.contains("prices by fare versions {}"), "{}", lacking.detail);
+        assert!(
+            lacking.detail.contains("prices by fare versions {}"),
+            "{}",
+            lacking.detail
+        );
     }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sync_protocol::fact::{CardStatus, Fact, OrderedFact};
-use sync_protocol::id::{CardId, Seq, SiteId};
+use sync_protocol::id::{CardId, SiteId};
 use sync_protocol::journey::CardView;
 use sync_protocol::journey::history::CardProjection;
 use sync_protocol::ledger::Account;
@@ -355,8 +355,17 @@ mod tests {
 
     #[test]
     fn every_order_that_keeps_each_sites_own_is_tried() {
-        let facts = [sample::facts_of(sample::card(1), 1), sample::facts_of(sample::card(1), 2)].concat();
-        let of = |site| facts.iter().filter(|fact| fact.key.id.site == site).collect::<Vec<_>>();
+        let facts = [
+            sample::facts_of(sample::card(1), 1),
+            sample::facts_of(sample::card(1), 2),
+        ]
+        .concat();
+        let of = |site| {
+            facts
+                .iter()
+                .filter(|fact| fact.key.id.site == site)
+                .collect::<Vec<_>>()
+        };
         let uncovered = BTreeMap::from(sample::GATES.map(|site| (site, of(site))));
         let (a, b) = (of(sample::GATES[0]).len(), of(sample::GATES[1]).len());
         assert_eq!((a, b), (4, 2));

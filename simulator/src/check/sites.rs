@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use sync_protocol::changeset::{Head, Run};
-use sync_protocol::id::{NodeId, Seq, SiteId};
+use sync_protocol::id::{NodeId, SiteId};
 
 use super::logs::Logs;
 use super::{Check, Violations, second};
@@ -47,7 +47,11 @@ impl Sites {
         let (writer, mut head) = known.unwrap_or((node, Head::empty(run.site)));
         let strange = if writer != node {
             Some(format!("which belongs to {writer}"))
-        } else if self.present.get(&node).is_some_and(|present| *present != run.site) {
+        } else if self
+            .present
+            .get(&node)
+            .is_some_and(|present| *present != run.site)
+        {
             Some("which an earlier process began".to_owned())
         } else if run.first != head.seq.next() {
             Some(format!("where changeset {} comes next", head.seq.next()))
@@ -95,6 +99,7 @@ pub fn check(sites: &Sites) -> Check {
 #[cfg(test)]
 mod tests {
     use sync_protocol::changeset::Signature;
+    use sync_protocol::id::Seq;
 
     use super::super::sample::GATES;
     use super::*;
@@ -124,24 +129,40 @@ mod tests {
             sites.committed(NodeId(1), &run(GATES[1], 1, b"one"), 6_000);
         });
         assert!(check.passed, "{}", check.detail);
-        assert!(check.detail.starts_with("2 sites of 2 starts"), "{}", check.detail);
+        assert!(
+            check.detail.starts_with("2 sites of 2 starts"),
+            "{}",
+            check.detail
+        );
     }
 
     #[test]
     fn a_start_in_an_old_site_is_noticed() {
         let check = after(|sites| sites.started(NodeId(1), GATES[0], 5_000));
-        assert!(!check.passed && check.detail.contains("gate 1 started at second 5"), "{}", check.detail);
+        assert!(
+            !check.passed && check.detail.contains("gate 1 started at second 5"),
+            "{}",
+            check.detail
+        );
     }
 
     #[test]
     fn a_number_used_twice_is_noticed() {
         let check = after(|sites| sites.committed(NodeId(1), &run(GATES[0], 2, b"other"), 7_000));
-        assert!(!check.passed && check.detail.contains("changeset 3 comes next"), "{}", check.detail);
+        assert!(
+            !check.passed && check.detail.contains("changeset 3 comes next"),
+            "{}",
+            check.detail
+        );
     }
 
     #[test]
     fn a_clone_that_writes_anothers_site_is_noticed() {
         let check = after(|sites| sites.committed(NodeId(2), &run(GATES[0], 3, b"clone"), 7_000));
-        assert!(!check.passed && check.detail.contains("belongs to gate 1"), "{}", check.detail);
+        assert!(
+            !check.passed && check.detail.contains("belongs to gate 1"),
+            "{}",
+            check.detail
+        );
     }
 }

@@ -60,21 +60,17 @@ impl Steps {
         self.sites.committed(node, run, now_ms);
     }
 
-    /// Looks at a tap that is durable, answered or not; the oracle knows of it. `wall_ms` is what the gate's own
-    /// clock reads, `declared_ms` up to where its heartbeats declared everything stated.
+    /// Looks at a tap that a gate stamped.
+    pub fn stamped(&mut self, tap: Stamped) {
+        self.stamps.note(tap);
+    }
+
+    /// Looks at a tap that is durable; the oracle knows of it.
     ///
     /// # Errors
     /// The gate's store failed.
-    pub fn after_tap(&mut self, moment: &Moment<'_>, wall_ms: i64, declared_ms: i64) -> anyhow::Result<()> {
+    pub fn after_tap(&mut self, moment: &Moment<'_>) -> anyhow::Result<()> {
         let tap = &moment.decided.decision.tap;
-        self.stamps.note(Stamped {
-            gate: tap.gate.node(),
-            card: tap.card,
-            at_ms: moment.now_ms,
-            wall_ms,
-            declared_ms,
-            stamp: moment.decided.at,
-        });
         self.prefixes
             .after_tap(moment.gate, moment.oracle, tap.card, moment.now_ms)?;
         self.overdrafts.after_tap(moment)

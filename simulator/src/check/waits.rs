@@ -48,7 +48,10 @@ pub fn check(oracle: &Oracle, disks: &BusyDisks) -> Check {
         match &presented.outcome {
             Outcome::Answered { index } => {
                 answered += 1;
-                let latency_ms = oracle.answered.get(*index).map_or(i64::MAX, |answer| answer.latency_ms);
+                let latency_ms = oracle
+                    .answered
+                    .get(*index)
+                    .map_or(i64::MAX, |answer| answer.latency_ms);
                 let until_ms = presented.at_ms.saturating_add(latency_ms);
                 let disk_ms = disks.within_ms(presented.gate, presented.at_ms, until_ms);
                 slowest_ms = slowest_ms.max(latency_ms);
@@ -85,7 +88,9 @@ fn was_down(oracle: &Oracle, presented: &Presented) -> bool {
     oracle.downtimes.iter().any(|downtime| {
         downtime.node == presented.gate
             && downtime.from_ms <= presented.at_ms
-            && downtime.until_ms.is_none_or(|until_ms| presented.at_ms <= until_ms)
+            && downtime
+                .until_ms
+                .is_none_or(|until_ms| presented.at_ms <= until_ms)
     })
 }
 
@@ -116,17 +121,23 @@ mod tests {
     }
 
     fn answered(latency_ms: i64) -> Oracle {
-        Oracle {
-            answered: vec![sample::answered(Direction::Exit, latency_ms)],
-            presented: vec![presented(9_000, Outcome::Answered { index: 0 })],
-            ..Oracle::default()
-        }
+        let mut oracle = Oracle::default();
+        oracle
+            .answered
+            .push(sample::answered(Direction::Exit, latency_ms));
+        let outcome = Outcome::Answered { index: 0 };
+        oracle.presented.push(presented(9_000, outcome));
+        oracle
     }
 
     #[test]
     fn a_gate_that_needs_its_disk_passes() {
         let check = checked(&answered(50));
-        assert!(check.passed && check.detail.starts_with("1 cards answered"), "{}", check.detail);
+        assert!(
+            check.passed && check.detail.starts_with("1 cards answered"),
+            "{}",
+            check.detail
+        );
     }
 
     #[test]
@@ -141,7 +152,11 @@ mod tests {
         let mut oracle = answered(0);
         oracle.presented.push(presented(20_000, Outcome::GateDown));
         let check = checked(&oracle);
-        assert!(!check.passed && check.detail.contains("(second 20), which ran"), "{}", check.detail);
+        assert!(
+            !check.passed && check.detail.contains("(second 20), which ran"),
+            "{}",
+            check.detail
+        );
         oracle.downtimes.push(Downtime {
             node: NodeId(3),
             absence: Absence::Down,

@@ -1,11 +1,12 @@
 //! A gate's process: its real store, the sync engine, and the age of its knowledge.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use anyhow::Context as _;
 use edge_node::store::{Counters, Decided, IngestError, Quarantined, StoreDigest};
 use sync_protocol::changeset::{Head, Run, SiteRole};
-use sync_protocol::decide::{Decision, Gate, Presentation};
+use sync_protocol::decide::{Decision, Gate, Presentation, Settled};
 use sync_protocol::fact::Direction;
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{CardId, GateCode, NodeId, Seq, SiteId, TerminalCode};
@@ -250,6 +251,32 @@ impl GateNode {
             .sum()
     }
 
+    /// Up to where the hub's settled states cover a site.
+    #[must_use]
+    pub fn covered(&self, site: SiteId) -> Seq {
+        self.store.covered(site)
+    }
+
+    /// What the hub settled about a card, as far as it came here.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn settled(&self, card: CardId) -> anyhow::Result<Option<Settled>> {
+        Ok(self.store.card(card)?.settled)
+    }
+
+    /// The fare versions that it prices by.
+    #[must_use]
+    pub fn fare_versions(&self) -> BTreeSet<u32> {
+        self.store.fare_versions().into_iter().collect()
+    }
+
+    /// Reads a piece of a log.
+    #[must_use]
+    pub fn read(&self, range: Range, bytes_max: usize) -> Option<Run> {
+        self.store.serve(range, bytes_max).ok()?.into_iter().next()
+    }
+
     /// The card as this gate sees it.
     ///
     /// # Errors
@@ -279,7 +306,7 @@ impl Shell for GateNode {
     }
 
     fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run> {
-        self.store.serve(range, bytes_max).ok()?.into_iter().next()
+        self.read(range, bytes_max)
     }
 
     fn heard(&mut self, now_ms: i64, beat: &Heartbeat, from: NodeId) {

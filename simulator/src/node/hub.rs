@@ -10,11 +10,13 @@ use hub::decisions::{Decision, Terms};
 use hub::ledger::JournalEntry;
 use hub::ledger::memory::{AuditError, DecisionError, MemoryLedger};
 use hub::outbox::Event;
+use hub::settle::Cards as _;
 use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
 use sync_protocol::codec;
 use sync_protocol::fare::FareVersion;
 use sync_protocol::have::{Have, Range, SiteHave};
-use sync_protocol::id::{CardId, GateId, NodeId, SiteId};
+use sync_protocol::id::{CardId, GateId, NodeId, Seq, SiteId};
+use sync_protocol::journey::CardView;
 use sync_protocol::journey::history::CardProjection;
 use sync_protocol::money::Money;
 use sync_protocol::peer::{Config, Limits, Peer, Refusal};
@@ -267,7 +269,7 @@ impl HubNode {
     /// Up to where its settled states cover a site.
     #[must_use]
     pub fn covered(&self, site: SiteId) -> Seq {
-        let Ok(covered) = Cards::covered(&self.ledger, site);
+        let Ok(covered) = self.ledger.covered(site);
         covered
     }
 
@@ -275,6 +277,12 @@ impl HubNode {
     #[must_use]
     pub fn view(&self, card: CardId) -> Option<CardView> {
         self.ledger.view(card)
+    }
+
+    /// What a card can spend as the hub has settled it: balance less hold.
+    #[must_use]
+    pub fn available(&self, card: CardId) -> Money {
+        self.view(card).map_or(Money::ZERO, |view| view.available())
     }
 
     /// Reads a piece of a log.

@@ -156,6 +156,11 @@ impl GateStore for ModelStore {
         self.log.borrow().covered(site, &self.have)
     }
 
+    fn fare_versions(&self) -> Vec<u32> {
+        let disk = self.disk.borrow();
+        disk.fares.iter().map(|table| table.fact().version).collect()
+    }
+
     fn card(&self, card: CardId) -> Result<CardKnowledge, StoreError> {
         Ok(*self.read_card(card).knowledge())
     }

@@ -70,6 +70,9 @@ pub trait GateStore {
     /// The store failed.
     fn card(&self, card: CardId) -> Result<CardKnowledge, StoreError>;
 
+    /// The fare versions that the gate prices by.
+    fn fare_versions(&self) -> Vec<u32>;
+
     /// See [`Store::digest`].
     ///
     /// # Errors
@@ -156,6 +159,10 @@ impl GateStore for Store {
 
     fn card(&self, card: CardId) -> Result<CardKnowledge, StoreError> {
         Store::card(self, card)
+    }
+
+    fn fare_versions(&self) -> Vec<u32> {
+        self.fares().iter().map(|table| table.fact().version).collect()
     }
 
     fn digest(&self) -> Result<StoreDigest, StoreError> {

@@ -180,7 +180,10 @@ impl World {
         if spent_ms > 0 {
             let now_ms = self.schedule.now_ms();
             let presence = self.presence(node);
-            presence.busy_until_ms = presence.busy_until_ms.max(now_ms).saturating_add(spent_ms);
+            let from_ms = presence.busy_until_ms.max(now_ms);
+            presence.busy_until_ms = from_ms.saturating_add(spent_ms);
+            let until_ms = presence.busy_until_ms;
+            self.steps.disk_busy(node, from_ms, until_ms);
         }
         spent_ms
     }

@@ -256,6 +256,7 @@ impl World {
             self.machine(node).held.clear();
         }
         self.oracle.lose_disk(node, now_ms, loss, &held);
+        self.steps.disk_replaced(node);
     }
 
     /// Gates that are installed later have no process at the start.

@@ -39,8 +39,9 @@ impl World {
 
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         self.settle_planned = false;
-        let runs = self.hub.settle(self.schedule.now_ms())?;
-        self.steps.after_settle(&mut self.hub);
+        let now_ms = self.schedule.now_ms();
+        let runs = self.hub.settle(now_ms)?;
+        self.steps.after_settle(&mut self.hub, &self.oracle, now_ms);
         self.publish(runs);
         if self.hub.has_unsettled() {
             self.settle_soon();
@@ -60,6 +61,7 @@ impl World {
     pub(super) fn publish(&mut self, runs: Vec<Run>) {
         for run in runs {
             self.oracle.note(NodeId::HUB, &run);
+            self.steps.committed(NodeId::HUB, &run, self.schedule.now_ms());
             let have = self.hub.site_have(run.site);
             self.tell(NodeId::HUB, Input::Committed { run, have });
         }

@@ -125,6 +125,7 @@ impl World {
             if is_restored {
                 self.lose_disk(node, DiskLoss::Restored);
             }
+            self.steps.started(node, &self.gates[&node], now_ms);
             for (site, head) in self.held_by(node) {
                 self.oracle.turned_up(site, head);
             }

@@ -8,6 +8,7 @@ use sync_protocol::time::SECOND_MS;
 
 use super::{Event, WARM_UP_MS, World};
 use crate::check::clocks::Stamped;
+use crate::check::overdraft::Moment;
 use crate::node::gate::Tapped;
 use crate::oracle::{Absence, Answered, Outcome, Presented};
 use crate::scenario::CrashMoment;
@@ -176,6 +177,14 @@ impl World {
             decision: decided.decision,
             changeset,
         };
+        self.steps.after_tap(&Moment {
+            now_ms,
+            gate: &self.gates[&node],
+            decided: &decided,
+            age_ms,
+            hub: &self.hub,
+            oracle: &self.oracle,
+        })?;
         self.series.tapped(self.gates[&node].terminal(), &answered);
         self.oracle.answered.push(answered);
         self.note_outcome(node, &visit, Outcome::Answered { index });
@@ -199,6 +208,7 @@ impl World {
         let run = gate.seal()?;
         self.wait_for_disk(node);
         if let Some(run) = run {
+            self.steps.committed(node, &run, self.schedule.now_ms());
             let have = self.gates[&node].site_have(run.site);
             self.tell(node, Input::Committed { run, have });
         }

@@ -10,6 +10,7 @@ use sync_protocol::money::Money;
 use super::in_order;
 
 /// The fare versions as plain lists, one per version number.
+#[derive(Clone, Debug)]
 pub struct Fares {
     versions: BTreeMap<u32, FareVersion>,
 }
