@@ -23,8 +23,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Runs a kept case or a drawn seed again, event by event as before. Exits as run does.
     Replay(replay::Arguments),
-    /// Names the built-in scenarios.
-    List,
+    /// Names the built-in scenarios, or every kind of fault.
+    List(list::Arguments),
     /// Prints what the fold makes of a list of facts.
     Fold(fold::Arguments),
     /// Breaks the product on purpose, one promise at a time, and tells what notices.
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
-        Command::List => list::run(),
+        Command::List(arguments) => list::run(&arguments),
         Command::Fold(arguments) => fold::run(&arguments),
         #[cfg(feature = "mutations")]
         Command::Mutations(arguments) => mutations::run(&arguments),

@@ -195,6 +195,15 @@ impl Scenario {
         Arc::clone(&self.topology)
     }
 
+    /// About how many trips begin.
+    #[must_use]
+    pub fn trips_expected(&self) -> i64 {
+        let first = self.starts_at.minutes();
+        let minutes = first..first + self.duration_s / 60;
+        let shares = minutes.map(|minute| i64::from(self.traffic.day_curve.share(minute / 60)));
+        self.traffic.trips_per_hour_at_peak.get() * shares.sum::<i64>() / 60_000
+    }
+
     /// When the last fault is over, seconds after the start; 0 without faults.
     #[must_use]
     pub fn healed_at_s(&self) -> i64 {
