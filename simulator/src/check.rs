@@ -7,6 +7,7 @@ pub mod clocks;
 pub mod closes;
 pub mod conservation;
 pub mod convergence;
+pub mod decisions;
 pub mod exits;
 pub mod heads;
 pub mod level;
@@ -137,6 +138,7 @@ pub fn all(world: &mut World, rested_after_ms: Option<i64>) -> anyhow::Result<Ve
         closes::check(&truth),
         clocks::check(&truth, &world.steps.stamps),
         overdraft::check(&world.steps.overdrafts),
+        decisions::check(&world.steps.decisions),
         exits::check(&world.oracle),
         waits::check(&world.oracle, &world.steps.disks),
         opaque::check(world)?,

@@ -19,8 +19,10 @@ use crate::world::World;
 
 /// Changesets read back at most, over all nodes.
 const CHANGESETS_MAX: u64 = 40_000;
-/// Bytes of bodies asked for at a time.
+/// Bytes of bodies asked for at a time of a gate.
 const PIECE_BYTES_MAX: usize = 1 << 20;
+/// Changesets of the hub up to which it is asked for the smallest pieces, so that every stored signature is looked at.
+const EVERY_SIGNATURE_MAX: u64 = 5_000;
 
 /// A log as one node holds it, with a way to read it.
 pub(super) struct Held<'a> {
@@ -56,7 +58,18 @@ pub fn check(world: &mut World) -> Check {
     let authority = world.authority();
     let seen = &mut world.steps.sites.logs;
     // The hub first: it has every site's opening, and so its key.
-    let serve = |range, bytes| world.hub.read(range, bytes);
+    let at_hub: u64 = world
+        .hub
+        .held()
+        .wanted_by(None)
+        .map(|(_, have)| have.head.seq.0)
+        .sum();
+    let piece_bytes = if at_hub <= EVERY_SIGNATURE_MAX {
+        1
+    } else {
+        PIECE_BYTES_MAX
+    };
+    let serve = |range, _| world.hub.read(range, piece_bytes);
     for (site, have) in world.hub.held().wanted_by(None) {
         let (holder, have) = ("the hub".to_owned(), *have);
         let serve = &serve;

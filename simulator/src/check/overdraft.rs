@@ -254,7 +254,40 @@ pub fn check(overdrafts: &Overdrafts) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Steps;
     use super::*;
+    use crate::scenario::Scenario;
+    use crate::world::World;
+
+    /// Half an hour without the hub, whose gates keep to the recommended limits, looked at with others.
+    fn held_to(change: impl Fn(&mut Policy)) -> Check {
+        let scenario = Scenario::find("hub-away").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::build(scenario, 1, folder.path()).unwrap();
+        let mut policy = POLICY();
+        change(&mut policy);
+        world.steps = Steps::new(policy);
+        world.run(|_| ()).unwrap();
+        check(&world.steps.overdrafts)
+    }
+
+    #[test]
+    fn gates_that_keep_their_limits_pass_and_those_that_do_not_are_noticed() {
+        let kept = held_to(|_| ());
+        assert!(kept.passed && kept.value.is_some(), "{}", kept.detail);
+        let capped = held_to(|policy| policy.spend_max = Money::rupiah(11_999));
+        assert!(
+            !capped.passed && capped.detail.contains("11999.00 is the limit"),
+            "{}",
+            capped.detail
+        );
+        let secured = held_to(|policy| policy.allowance = Money::rupiah(1));
+        assert!(
+            secured.detail.contains("below zero by entries, "),
+            "{}",
+            secured.detail
+        );
+    }
 
     const POLICY: fn() -> Policy = || Policy::recommended(Money::rupiah(12_000));
 

@@ -10,6 +10,7 @@ use sync_protocol::time::SECOND_MS;
 
 use super::clocks::{Stamped, Stamps};
 use super::conservation::Books;
+use super::decisions::Decisions;
 use super::heads::Heads;
 use super::overdraft::{Moment, Overdrafts};
 use super::prefix::Prefixes;
@@ -33,6 +34,7 @@ pub struct Steps {
     pub(super) heads: Heads,
     pub(super) prefixes: Prefixes,
     pub(super) overdrafts: Overdrafts,
+    pub(super) decisions: Decisions,
     pub(super) disks: BusyDisks,
     next_look_ms: i64,
     /// The first gate of the next look.
@@ -73,6 +75,7 @@ impl Steps {
         let tap = &moment.decided.decision.tap;
         self.prefixes
             .after_tap(moment.gate, moment.oracle, tap.card, moment.now_ms)?;
+        self.decisions.after_tap(moment)?;
         self.overdrafts.after_tap(moment)
     }
 

@@ -36,6 +36,15 @@ const EXITS: &str = "exit never denied";
 const CLOCKS: &str = "no money by another node's clock";
 const ANY_ORDER: &str = "any order of facts gives the same money";
 const ONE_CHARGE: &str = "one charge per journey";
+const HEADS: &str = "heads never go back";
+const SITES: &str = "no site reused";
+const CHAINS: &str = "chains without gaps";
+const PREFIX: &str = "money conserved at every prefix";
+const OVERDRAFT: &str = "overdraft within its bound";
+const DECISIONS: &str = "decisions keep the table";
+const WAITS: &str = "decisions never wait for the network";
+const OPAQUE: &str = "unknown changes kept and relayed";
+const POISON: &str = "one poisoned node harms no other";
 
 const fn by(names: &'static [&'static str]) -> Notice {
     among(names, &[])
@@ -54,28 +63,33 @@ const fn among(names: &'static [&'static str], kinds: &'static [&'static str]) -
 pub(super) const fn of(mutation: Mutation) -> Notice {
     use Mutation as M;
     match mutation {
-        M::SkipFsync => among(&[ACKNOWLEDGED], &["power_loss"]),
+        M::SkipFsync => among(&[HEADS], &["power_loss"]),
         M::AnswerBeforeCommit => among(&[ACKNOWLEDGED], &["crash", "power_loss"]),
-        M::HeadBack => among(&[ACKNOWLEDGED], &["crash", "power_loss"]),
-        M::ReuseSite => among(&[LEVEL], &["crash", "power_loss", "restored_disk"]),
-        M::CountCoveredTwice => by(&[SAME_MONEY]),
-        M::CoverWithoutState => by(&[LEVEL]),
-        M::QuarantineBlocks => among(&[LEVEL], &["byzantine", "poison"]),
-        M::LoseOpaque => among(&[LEVEL], &["newer_gate"]),
+        M::HeadBack => among(&[HEADS, ACKNOWLEDGED], &["crash", "power_loss"]),
+        M::ReuseSite => among(&[SITES], &["crash", "power_loss", "restored_disk"]),
+        M::CountCoveredTwice => by(&[PREFIX]),
+        M::CoverWithoutState => by(&[PREFIX, LEVEL]),
+        M::QuarantineBlocks => among(&[POISON, LEVEL], &["byzantine", "poison"]),
+        M::LoseOpaque => among(&[OPAQUE], &["newer_gate"]),
         M::MergeRemoteTime => among(&[CLOCKS], &["clock"]),
         M::DenyExit => by(&[EXITS]),
-        M::WaitForHub => by(&[CONVERGES]),
-        M::HoldNotInFact => by(&[CONVERGES]),
-        M::IgnoreBlock => by(&[CONVERGES]),
-        M::SpendAgain => by(&[CONVERGES]),
+        M::WaitForHub => by(&[WAITS]),
+        M::HoldNotInFact => by(&[DECISIONS]),
+        M::IgnoreBlock => by(&[DECISIONS]),
+        // A card has to go in twice where the hub does not cover the first time, by a policy that minds.
+        M::SpendAgain => Notice::Check {
+            names: &[OVERDRAFT],
+            kinds: &["island", "hub_away", "hub_down", "all_alone"],
+            within: 2_000,
+        },
         M::OldFareVersion => by(&[SAME_MONEY]),
-        M::IgnoreGap => by(&[LEVEL, ACKNOWLEDGED]),
-        M::SkipChainCheck => among(&[LEVEL], &["byzantine"]),
-        M::SkipJudge => among(&[LEVEL], &["byzantine"]),
-        M::TakeDamagedFares => among(&[LEVEL], &["poison"]),
+        M::IgnoreGap => by(&[CHAINS, LEVEL, ACKNOWLEDGED]),
+        M::SkipChainCheck => among(&[POISON, CHAINS], &["byzantine"]),
+        M::SkipJudge => among(&[POISON, SAME_MONEY, LEVEL], &["byzantine"]),
+        M::TakeDamagedFares => among(&[POISON], &["poison"]),
         M::ServeOwnOnly => by(&[LEVEL, CONVERGES]),
         M::NeverAsk => by(&[LEVEL, CONVERGES]),
-        M::DropDedupe => by(&[LEVEL]),
+        M::DropDedupe => by(&[CHAINS]),
         M::LastWriteWins => by(&[CONSERVED]),
         M::SettleTwice => by(&[CONSERVED, ONE_CHARGE]),
         M::SettleWithoutVector => by(&[LEVEL]),

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use sync_protocol::fact::Direction;
 use sync_protocol::id::{CardId, GateId, NodeId};
+use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::peer::Input;
 use sync_protocol::time::SECOND_MS;
 
@@ -19,6 +20,8 @@ use crate::traffic::Step;
 const RETRY_MS: i64 = 30 * SECOND_MS;
 /// Somebody whose gate died under the card tries again so soon, milliseconds, lowest and highest.
 const RETAP_MS: (i64, i64) = (2 * SECOND_MS, 10 * SECOND_MS);
+/// What asking the hub takes, which no gate does before it answers.
+const ASKED_MS: i64 = 80;
 /// How often a passenger tries again before giving up.
 const RETRIES_MAX: u32 = 20;
 
@@ -167,7 +170,8 @@ impl World {
             self.tap_again(visit);
             return Ok(());
         }
-        let latency_ms = now_ms - presented_ms + self.wait_for_disk(node);
+        let asked_ms = if is(Mutation::WaitForHub) { ASKED_MS } else { 0 };
+        let latency_ms = now_ms - presented_ms + self.wait_for_disk(node) + asked_ms;
         let index = self.oracle.answered.len();
         let answered = Answered {
             gate: node,

@@ -102,3 +102,67 @@ pub(in crate::check) fn excluded(truth: &Truth, groups: &Groups) -> Money {
     let superseded = superseded.map(|entry| truth.now.of_entry(&entry.tap));
     besides + repriced.sum::<Money>() + superseded.sum::<Money>()
 }
+
+#[cfg(test)]
+mod tests {
+    use sync_protocol::fact::{Direction, Fact};
+    use sync_protocol::time::{HOUR_MS, MINUTE_MS};
+
+    use super::super::group::Entry;
+    use super::*;
+    use crate::check::sample::{self, GATES};
+
+    /// The card has paid in 50,000 and travelled for 5,000; its second entry at A, with 12,000 held, is uncovered.
+    fn truth_after(more: &[OrderedFact]) -> (Truth, Groups) {
+        let card = sample::card(1);
+        let facts = sample::facts_of(card, 1);
+        let fares = Fares::new(&[sample::fares()]);
+        let mut groups = Groups::default();
+        let entry = Entry {
+            tap: facts[4].key.id,
+            terminal: sample::terminal("A"),
+            hold: Money::rupiah(12_000),
+            limit: Money::rupiah(24_000),
+            is_superseded: false,
+        };
+        groups.add(entry, |_| true);
+        let fold = |facts: &[OrderedFact]| reference::fold_with(card, facts, &fares);
+        let now = [&facts[..], more].concat();
+        (Truth::between(&fold(&now), &fold(&facts[..4])), groups)
+    }
+
+    fn tap(seq: u64, after_ms: i64, direction: Direction, terminal: &str, hold: i64) -> OrderedFact {
+        let mut tap = sample::tap(sample::card(1), direction, sample::terminal(terminal));
+        tap.hold = Money::rupiah(hold);
+        sample::fact(GATES[1], seq, 2 * HOUR_MS + after_ms, Fact::Tap(tap))
+    }
+
+    #[test]
+    fn a_hold_is_what_the_entry_committed_and_nothing_is_apart() {
+        let (truth, groups) = truth_after(&[]);
+        assert_eq!(truth.settled, Money::rupiah(45_000));
+        assert_eq!(truth.available, Money::rupiah(33_000));
+        assert_eq!(excluded(&truth, &groups), Money::ZERO);
+    }
+
+    #[test]
+    fn a_fare_above_its_hold_and_an_incomplete_charge_are_apart() {
+        // In at B with 1,000 held makes the journey from A incomplete: 5,000. Out at A costs 12,000, 11,000 above.
+        let more = [
+            tap(20, 30 * MINUTE_MS, Direction::Entry, "B", 1_000),
+            tap(21, 60 * MINUTE_MS, Direction::Exit, "A", 0),
+        ];
+        let (truth, groups) = truth_after(&more);
+        assert_eq!(truth.available, Money::rupiah(45_000 - 5_000 - 12_000));
+        // The 1,000 within the hold are of an entry that no group is known to have let in.
+        assert_eq!(excluded(&truth, &groups), Money::rupiah(5_000 + 11_000 + 1_000));
+    }
+
+    #[test]
+    fn a_journey_that_its_group_may_take_for_ended_is_apart() {
+        let (truth, mut groups) = truth_after(&[tap(20, 30 * MINUTE_MS, Direction::Exit, "B", 0)]);
+        assert_eq!(excluded(&truth, &groups), Money::ZERO);
+        groups.supersede(sample::terminal("A"));
+        assert_eq!(excluded(&truth, &groups), Money::rupiah(5_000));
+    }
+}

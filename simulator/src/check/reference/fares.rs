@@ -28,6 +28,11 @@ impl Fares {
         Fares { versions }
     }
 
+    /// The highest fare of a version from a terminal.
+    pub(in crate::check) fn highest_from(version: &FareVersion, from: TerminalCode) -> Option<Money> {
+        fares_from(version, from).into_iter().max()
+    }
+
     /// The highest version number among those with effective_from <= the time.
     pub(super) fn effective_at(&self, ms: i64) -> Option<&FareVersion> {
         let in_force = self
