@@ -1,8 +1,13 @@
-//! At most one hold and one charge (I3): no card has two open journeys, and no tap is charged twice.
+//! At most one hold per card (I3): no card has two open journeys at the hub, what is held is the hold of the one
+//! under way, and no tap belongs to two journeys.
+//!
+//! Would fail if the fold opened a journey over another, or released a hold by anything but an exit, a next entry or
+//! a Close. Nothing is excused.
 
 use std::collections::BTreeSet;
 
 use sync_protocol::journey::JourneyStatus;
+use sync_protocol::money::Money;
 
 use super::{Check, Violations};
 use crate::world::World;
@@ -20,6 +25,15 @@ pub fn check(world: &World) -> Check {
         if projection.count(JourneyStatus::Active) > 1 {
             violations.note(format!("{card} has two journeys under way"));
         }
+        let active = projection.journeys.iter();
+        let active = active.filter(|journey| journey.status == JourneyStatus::Active);
+        let held: Money = active.map(|journey| journey.hold).sum();
+        if projection.held != held {
+            violations.note(format!(
+                "{card} has {} held, its journeys {held}",
+                projection.held
+            ));
+        }
         let mut charged = BTreeSet::new();
         for journey in &projection.journeys {
             for tap in [journey.entry, journey.exit].into_iter().flatten() {
@@ -30,7 +44,7 @@ pub fn check(world: &World) -> Check {
         }
     }
     violations.into_check(
-        "one hold and one charge per journey",
+        "one hold per card",
         format!("{journeys} journeys, each tap in one of them"),
     )
 }

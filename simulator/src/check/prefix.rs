@@ -10,24 +10,25 @@
 //! the gate shows is taken, and where there are too many it is said. Nothing else is excused. Looks are limited by
 //! number and cost, and cards with long histories are looked at more seldom.
 
+mod facts;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sync_protocol::fact::{CardStatus, Fact, OrderedFact};
-use sync_protocol::id::{CardId, SiteId};
+use sync_protocol::fact::{CardStatus, OrderedFact};
+use sync_protocol::id::CardId;
 use sync_protocol::journey::CardView;
 use sync_protocol::journey::history::CardProjection;
 use sync_protocol::ledger::Account;
 use sync_protocol::money::Money;
 
+use self::facts::{ORDERS_MAX, Prefix, gate_prefix, orders};
 use super::reference::{self, Fares};
 use super::{Check, Violations, second};
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
 use crate::oracle::Oracle;
 
-/// Orders of arrival that are tried at most.
-const ORDERS_MAX: usize = 64;
 /// One tap in so many is looked at, at the gate that answered.
 const TAPS_PER_LOOK: u64 = 4;
 /// One settled card in so many is looked at, at the hub.
@@ -61,15 +62,6 @@ impl From<&CardProjection> for Shown {
             status: projection.status,
         }
     }
-}
-
-/// The facts of one card that one node has.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Prefix<'a> {
-    /// Covered by settled states, in the order of the fold.
-    pub(super) covered: Vec<&'a OrderedFact>,
-    /// Covered by none: per site, in the order of the site.
-    pub(super) uncovered: BTreeMap<SiteId, Vec<&'a OrderedFact>>,
 }
 
 /// What the looks showed.
@@ -226,72 +218,6 @@ impl Prefixes {
     }
 }
 
-/// What a gate has of a card: everything that its settled states cover, its terminal's taps that they do not, and
-/// the hub's changes of the card's status.
-fn gate_prefix<'a>(gate: &GateNode, oracle: &'a Oracle, card: CardId) -> Prefix<'a> {
-    let facts = oracle.facts_of(card);
-    let is_covered = |fact: &OrderedFact| fact.key.id.seq <= gate.covered(fact.key.id.site);
-    let mut prefix = Prefix::default();
-    let mut covered: Vec<&OrderedFact> = facts.iter().filter(|fact| is_covered(fact)).collect();
-    for fact in facts.iter().filter(|fact| !is_covered(fact)) {
-        let site = fact.key.id.site;
-        // Its own taps are known before they are signed.
-        if site != gate.site() && fact.key.id.seq > gate.head(site).seq {
-            continue;
-        }
-        match &fact.fact {
-            Fact::Tap(tap) if tap.terminal == gate.terminal() => {
-                prefix.uncovered.entry(site).or_default().push(fact);
-            }
-            Fact::CardStatus { .. } => covered.push(fact),
-            _ => {}
-        }
-    }
-    for facts in prefix.uncovered.values_mut() {
-        facts.sort_by_key(|fact| (fact.key.id.seq, fact.key.id.index));
-    }
-    prefix.covered = reference::in_order(covered.into_iter());
-    prefix
-}
-
-/// The orders in which the uncovered taps may have come, by stamps first: each site's own order is known.
-fn orders<'a>(prefix: &Prefix<'a>) -> Vec<Vec<&'a OrderedFact>> {
-    let sites: Vec<&Vec<&OrderedFact>> = prefix.uncovered.values().collect();
-    let mut by_stamp: Vec<&OrderedFact> = sites.iter().flat_map(|facts| facts.iter().copied()).collect();
-    by_stamp.sort_by_key(|fact| fact.key);
-    let mut orders = vec![by_stamp];
-    if sites.len() > 1 {
-        interleave(&sites, &mut vec![0; sites.len()], &mut Vec::new(), &mut orders);
-    }
-    orders
-}
-
-fn interleave<'a>(
-    sites: &[&Vec<&'a OrderedFact>],
-    taken: &mut [usize],
-    order: &mut Vec<&'a OrderedFact>,
-    orders: &mut Vec<Vec<&'a OrderedFact>>,
-) {
-    if orders.len() >= ORDERS_MAX {
-        return;
-    }
-    let mut is_whole = true;
-    for (place, facts) in sites.iter().enumerate() {
-        let Some(fact) = facts.get(taken[place]) else {
-            continue;
-        };
-        is_whole = false;
-        taken[place] += 1;
-        order.push(fact);
-        interleave(sites, taken, order, orders);
-        order.pop();
-        taken[place] -= 1;
-    }
-    if is_whole {
-        orders.push(order.clone());
-    }
-}
-
 /// What all accounts together hold after the postings of a card.
 fn sum_of_postings(projection: &CardProjection) -> Money {
     let mut accounts: BTreeMap<Account, Money> = BTreeMap::new();
@@ -351,26 +277,5 @@ mod tests {
         assert!(fare.contains("it shows 40000.00"), "{fare}");
         let block = compared(|shown| shown.status = CardStatus::Blocked).unwrap();
         assert!(block.contains("Blocked"), "{block}");
-    }
-
-    #[test]
-    fn every_order_that_keeps_each_sites_own_is_tried() {
-        let facts = [
-            sample::facts_of(sample::card(1), 1),
-            sample::facts_of(sample::card(1), 2),
-        ]
-        .concat();
-        let of = |site| {
-            facts
-                .iter()
-                .filter(|fact| fact.key.id.site == site)
-                .collect::<Vec<_>>()
-        };
-        let uncovered = BTreeMap::from(sample::GATES.map(|site| (site, of(site))));
-        let (a, b) = (of(sample::GATES[0]).len(), of(sample::GATES[1]).len());
-        assert_eq!((a, b), (4, 2));
-        // 6 over 2, and the one by stamps.
-        let covered = Vec::new();
-        assert_eq!(orders(&Prefix { covered, uncovered }).len(), 15 + 1);
     }
 }
