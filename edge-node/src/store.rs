@@ -65,7 +65,7 @@ pub use group::Group;
 pub use ingest::{Ingested, Quarantined, SLICE_CHANGES, Verified};
 pub use inspect::{Inspection, SiteFound};
 pub use journal::RecentTap;
-pub use open::Opening;
+pub use open::{Opening, prepare};
 pub use schema::{SCHEMA_VERSION, hash as schema_hash, replicated as replicated_schema};
 pub use taps::{Committed, Decided, Unrecorded};
 

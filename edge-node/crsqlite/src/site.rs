@@ -4,8 +4,9 @@ use rusqlite::Connection;
 
 use crate::{Result, SiteId};
 
-/// Names this database's own site. It holds for connections opened afterwards; on this one, capturing changes
-/// is refused from now on ([`crate::Error::SiteChanged`]).
+/// Names this database's own site. It holds for connections that load cr-sqlite afterwards, and this may be one of
+/// them, when another has loaded it before and so made the table; on one that has it loaded, capturing changes is
+/// refused from now on ([`crate::Error::SiteChanged`]).
 pub fn set_site_id(connection: &Connection, site: SiteId) -> Result<()> {
     connection.execute("UPDATE crsql_site_id SET site_id = ? WHERE ordinal = 0", [site])?;
     Ok(())

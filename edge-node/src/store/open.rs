@@ -131,20 +131,50 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
 
 /// The connection, with the schema as this program knows it, for a site to write.
 fn replica(path: &Path, vfs: Option<&'static str>, site: SiteId) -> Result<Replica, Fault> {
-    // cr-sqlite reads its site id when it is loaded: the first connection sets it, the second one works.
+    let connection = checked(path, vfs)?;
+    // cr-sqlite reads its site id when it is loaded, from a table that it makes when it is loaded for the first time.
+    let is_current = schema::version(&connection)? == schema::SCHEMA_VERSION;
+    if is_current {
+        crsqlite::set_site_id(&connection, site.0)?;
+    }
+    let mut replica = Replica::open(connection)?;
+    if !is_current || crsqlite::site_id(&replica)? != site.0 {
+        schema::migrate(&mut replica)?;
+        crsqlite::set_site_id(&replica, site.0)?;
+        replica.close()?;
+        let connection = connect(path, vfs)?;
+        tune(&connection)?;
+        replica = Replica::open(connection)?;
+    }
+    replica.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(replica)
+}
+
+/// A connection to a database that is a gate's, or an empty one.
+fn checked(path: &Path, vfs: Option<&'static str>) -> Result<Connection, Fault> {
     let connection = connect(path, vfs)?;
     schema::check(&connection)?;
     tune(&connection)?;
-    let mut replica = Replica::open(connection)?;
-    schema::migrate(&mut replica)?;
-    crsqlite::set_site_id(&replica, site.0)?;
-    replica.close()?;
+    Ok(connection)
+}
 
-    let connection = connect(path, vfs)?;
-    tune(&connection)?;
-    let replica = Replica::open(connection)?;
-    replica.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    Ok(replica)
+/// Makes the database at `path` with the schema of this program, for any gate to start from; one that is there is
+/// brought up to date. No site begins in it. Under the system's own file system (`vfs` is `None`) no lock is taken:
+/// no store may have it open.
+///
+/// # Errors
+/// See [`Fault`].
+pub fn prepare(path: impl AsRef<Path>, vfs: Option<&'static str>) -> Result<(), StoreError> {
+    let path = path.as_ref();
+    let made = || -> Result<(), Fault> {
+        let mut replica = Replica::open(checked(path, vfs)?)?;
+        schema::migrate(&mut replica)?;
+        Ok(replica.close()?)
+    };
+    made().map_err(|fault| StoreError {
+        path: path.to_path_buf(),
+        fault,
+    })
 }
 
 /// One process at a time: a lock on a file beside the database, which the system takes back when the process ends.

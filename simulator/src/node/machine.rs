@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
-use edge_node::store::{Opening, Store};
+use edge_node::store::{self, Opening, Store};
 use sync_protocol::changeset::Signer as _;
 use sync_protocol::decide::{Gate, Policy};
 use sync_protocol::id::{GateCode, Seq, SiteId};
@@ -47,8 +48,18 @@ pub struct Machine {
     model: Option<(Shared, Rc<RefCell<ModelDisk>>)>,
 }
 
+/// The disk of a gate that was just set up: a database with its schema and nothing in it, made once per process.
+fn template() -> &'static Image {
+    static TEMPLATE: OnceLock<Image> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let disk = Disk::new();
+        store::prepare(disk.path(), Some(VFS)).expect("BUG: an empty disk in memory takes a database");
+        disk.image()
+    })
+}
+
 impl Machine {
-    /// Installs a machine with an empty disk, and admits its key.
+    /// Installs a machine, whose disk has an empty database, and admits its key.
     pub fn install(
         gate: Gate,
         code: GateCode,
@@ -73,7 +84,7 @@ impl Machine {
             signer,
             certificate,
             stream,
-            disk: Disk::new(),
+            disk: Disk::from_image(template()),
             model: None,
         }
     }

@@ -47,6 +47,40 @@ fn the_site_holds_for_connections_opened_after_it() {
 }
 
 #[test]
+fn the_site_holds_for_the_connection_that_names_it_before_cr_sqlite_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let connect = || Connection::open(folder.path().join("gate.db")).unwrap();
+    let first = Replica::open(connect()).unwrap();
+    first
+        .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, a TEXT) STRICT")
+        .unwrap();
+    as_crr(&first, "t").unwrap();
+    first.execute_batch("INSERT INTO t VALUES (1, 'a')").unwrap();
+    first.close().unwrap();
+
+    for site in [[5; 16], [6; 16]] {
+        let connection = connect();
+        set_site_id(&connection, site).unwrap();
+        let replica = Replica::open(connection).unwrap();
+        assert_eq!(site_id(&replica).unwrap(), site);
+        replica
+            .execute("UPDATE t SET a = ?", [format!("{site:?}")])
+            .unwrap();
+        replica.execute_batch("BEGIN; UPDATE t SET a = 'b'").unwrap();
+        let schema = schema(&replica).unwrap();
+        assert_eq!(changes_of_transaction(&replica, &schema, 256).unwrap().len(), 1);
+        replica.execute_batch("ROLLBACK").unwrap();
+        let by: Vec<u8> = replica
+            .query_row("SELECT site_id FROM crsql_changes WHERE cid = 'a'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(by, site);
+        replica.close().unwrap();
+    }
+}
+
+#[test]
 fn a_transaction_is_needed() {
     let node = Node::new(1);
     assert!(matches!(
