@@ -27,14 +27,9 @@ pub(crate) fn check_table(connection: &Connection, table: &str) -> Result<()> {
 }
 
 fn table_schema(connection: &Connection, table: &str) -> Result<TableSchema> {
-    let strict = "SELECT strict FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'table'";
-    let strict = connection
-        .prepare(strict)?
-        .query([table])?
-        .next()?
-        .map(|row| row.get::<_, bool>(0));
-    let strict = strict.ok_or_else(|| unreplicable(table, "there is no such table".to_owned()))??;
-
+    if !is_table(connection, table)? {
+        return Err(unreplicable(table, "there is no such table".to_owned()));
+    }
     let mut key = Vec::new();
     let mut schema = TableSchema::default();
     let sql = "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?)";
@@ -42,6 +37,7 @@ fn table_schema(connection: &Connection, table: &str) -> Result<TableSchema> {
     let mut rows = statement.query([table])?;
     while let Some(row) = rows.next()? {
         let (name, declared): (String, String) = (row.get(0)?, row.get(1)?);
+        let strict = declared.eq_ignore_ascii_case("ANY") && is_strict(connection, table)?;
         let kind = kind_of(&declared, strict).ok_or_else(|| {
             unreplicable(
                 table,
@@ -71,6 +67,19 @@ fn table_schema(connection: &Connection, table: &str) -> Result<TableSchema> {
     key.sort_by_key(|(position, _)| *position);
     schema.key = key.into_iter().map(|(_, kind)| kind).collect();
     Ok(schema)
+}
+
+/// Whether there is an ordinary table of this name: views and virtual tables have no root page.
+fn is_table(connection: &Connection, table: &str) -> Result<bool> {
+    let sql = "SELECT count(*) FROM sqlite_schema
+               WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE";
+    Ok(connection.query_row(sql, [table], |row| row.get::<_, i64>(0))? > 0)
+}
+
+/// To answer this SQLite resolves every view of the database: ask only where it matters.
+fn is_strict(connection: &Connection, table: &str) -> Result<bool> {
+    let sql = "SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'";
+    Ok(connection.query_row(sql, [table], |row| row.get(0))?)
 }
 
 /// The type of a column by SQLite's rules for declared types; none when SQLite would convert values in it.

@@ -81,6 +81,24 @@ fn the_site_holds_for_the_connection_that_names_it_before_cr_sqlite_is_loaded() 
 }
 
 #[test]
+fn only_ordinary_tables_can_be_replicated() {
+    let replica = replica(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, a ANY) STRICT;
+         CREATE VIEW v AS SELECT * FROM t;
+         CREATE VIRTUAL TABLE f USING fts5(a)",
+    );
+    for name in ["v", "f", "nothing"] {
+        let refused = as_crr(&replica, name);
+        assert!(
+            matches!(refused, Err(Error::Unreplicable { .. })),
+            "{name}: {refused:?}"
+        );
+    }
+    as_crr(&replica, "t").unwrap();
+    assert_eq!(schema(&replica).unwrap().tables.len(), 1);
+}
+
+#[test]
 fn a_transaction_is_needed() {
     let node = Node::new(1);
     assert!(matches!(
