@@ -112,10 +112,11 @@ impl Overdrafts {
         Ok(())
     }
 
-    /// Whether the gate's own group keeps its limit, as the gate sees it.
+    /// Whether the gate's own group keeps its limit, as the gate sees it: what was spent before, and this hold. What
+    /// the entry makes of an older journey is charged after the fact.
     fn look_at_limit(&mut self, policy: &Policy, moment: &Moment<'_>, settled: &Settled) {
         let tap = &moment.decided.decision.tap;
-        let spent = settled.available - moment.decided.view.available();
+        let spent = settled.available - moment.decided.before.available() + tap.hold;
         let limit = limit_seen(policy, settled, tap.reason);
         if spent > limit {
             self.violations.note(format!(
