@@ -147,6 +147,7 @@ impl Scenario {
     fn read(name: &str, text: &str) -> Result<Scenario, Wrong> {
         let mut document = Document::parse(text)?;
         let traffic_spans = document.spans_in("traffic");
+        let policy_spans = document.spans_in("policy");
         let network = document.take("network");
         let faults = document.take_tables("fault")?;
         let fare_changes = document.take_tables("fare_change")?;
@@ -170,6 +171,10 @@ impl Scenario {
             .map_err(|(key, message)| Wrong::at(traffic_spans.of_key(key), message).within("traffic"))?;
         let mut policy = written.policy;
         if let Some(orphan_policy) = written.traffic.orphan_policy {
+            if let Some(offset) = policy_spans.find("orphan_policy") {
+                let message = "policy: orphan_policy stands in [traffic] already: state it once";
+                return Err(Wrong::at(offset, message));
+            }
             policy.orphan_policy = orphan_policy;
         }
         Ok(Scenario {

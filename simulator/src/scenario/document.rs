@@ -128,7 +128,12 @@ impl Spans {
 
     /// Of one key; of the table when it has no such key.
     pub(super) fn of_key(&self, key: &str) -> usize {
-        self.keys.get(key).copied().unwrap_or(self.table)
+        self.find(key).unwrap_or(self.table)
+    }
+
+    /// Of one key, if the table has it.
+    pub(super) fn find(&self, key: &str) -> Option<usize> {
+        self.keys.get(key).copied()
     }
 }
 

@@ -212,6 +212,10 @@ fn policy_and_engine_are_checked() {
             "t.toml:10: unknown variant `shut`, expected `closed` or `free_flow`",
         ),
         (
+            "orphan_policy = \"release\"\n[policy]\norphan_policy = \"release\"",
+            "t.toml:11: policy: orphan_policy stands in [traffic] already: state it once",
+        ),
+        (
             "[engine]\nstore = \"redis\"",
             "t.toml:10: unknown variant `redis`, expected `sqlite` or `model`",
         ),
