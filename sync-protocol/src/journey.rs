@@ -185,7 +185,7 @@ impl Journey {
                 let above = Posting::fare(Rule::OverHold, card, self.fare - within, entry, Some(exit));
                 (
                     Some(Posting::fare(rule, card, within, entry, Some(exit))),
-                    Some(above).filter(|_| !is(Mutation::OverHoldLost)),
+                    Some(above),
                 )
             }
             (JourneyStatus::Incomplete, Some(entry), _) => (
@@ -198,10 +198,9 @@ impl Journey {
             ),
             _ => (None, None),
         };
-        first
-            .into_iter()
-            .chain(second)
-            .filter(|posting| posting.amount > Money::ZERO)
+        first.into_iter().chain(second).filter(|posting| {
+            posting.amount > Money::ZERO && !(is(Mutation::OverHoldLost) && posting.rule == Rule::OverHold)
+        })
     }
 
     /// The flag a Close leaves on a completed journey, with the tap it is about.
