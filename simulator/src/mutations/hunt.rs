@@ -58,6 +58,7 @@ impl Found {
     pub fn is_as_expected(&self) -> bool {
         match expected::of(self.mutation) {
             Notice::Example => !self.examples.is_empty(),
+            Notice::Nothing(_) => self.examples.is_empty() && self.caught.is_none(),
             Notice::Check { .. } => self
                 .caught
                 .as_ref()
@@ -82,6 +83,7 @@ impl Hunt<'_> {
             Notice::Check { names, kinds, within } => {
                 self.draw(&mut found, names, kinds, within.min(self.seeds_max));
             }
+            Notice::Nothing(_) => {}
             Notice::Example => self.draw(&mut found, &[], &[], self.fold_seeds),
         }
         Ok(found)

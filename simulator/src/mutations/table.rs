@@ -54,6 +54,9 @@ fn noticed(found: &Found) -> (String, String) {
         };
         by.push(format!("example {}{more}", shown.join(", ")));
     }
+    if let Notice::Nothing(missing) = expected::of(found.mutation) {
+        by.push(format!("NOTHING yet; missing: {missing}"));
+    }
     let Some(caught) = &found.caught else {
         return (by.join("; "), String::new());
     };
@@ -69,6 +72,7 @@ fn noticed(found: &Found) -> (String, String) {
 fn why_not(found: &Found) -> String {
     match (expected::of(found.mutation), &found.caught) {
         (Notice::Example, _) => "no example changes".to_owned(),
+        (Notice::Nothing(_), _) => "something notices it by now: name it".to_owned(),
         (Notice::Check { .. }, Some(caught)) => format!(
             "seed {} fails without it, too: {}",
             caught.seed,
