@@ -87,7 +87,7 @@ async fn overlapping_runs_that_come_to_several_processes_at_once_are_taken_once(
     let mut memory = MemoryLedger::default();
     let logs: Vec<Run> = sites.iter().map(Site::log).collect();
     memory.ingest(&logs, &Roster).unwrap();
-    assert_eq!(ledger.have().await.unwrap(), memory.have());
+    assert_eq!(ledger.have().await.unwrap(), *memory.have());
     assert_eq!(&ledger.rows().await.unwrap(), memory.rows());
     let facts = count(ledger.pool(), "SELECT count(*) FROM facts").await;
     assert_eq!(facts as u64, memory.counters().facts);

@@ -112,7 +112,7 @@ impl Pair {
     /// Compares everything there is, and audits both.
     pub(crate) async fn compare(&self) {
         let Pair { memory, postgres, .. } = self;
-        assert_eq!(postgres.have().await.unwrap(), memory.have());
+        assert_eq!(postgres.have().await.unwrap(), *memory.have());
         assert_eq!(postgres.waiting().await.unwrap(), memory.waiting_count() as u64);
         assert_eq!(postgres.rows().await.unwrap().digest(), memory.rows().digest());
         assert_eq!(&postgres.rows().await.unwrap(), memory.rows());
