@@ -1,7 +1,7 @@
 //! Scenarios: what is simulated, as TOML. `simulator list` names the built-in ones; a path to a file works as well.
 //! `simulator/SCENARIOS.md` documents every key with its unit, range and default.
 //!
-//! A text is read piece by piece ([`document`]); whatever is not allowed is refused with file, line and what is.
+//! A text is read piece by piece (`document`); whatever is not allowed is refused with file, line and what is.
 
 mod document;
 mod engine;

@@ -2,7 +2,7 @@
 //! Production uses X.509 certificates of the same authority; what is signed with the keys is the same.
 //!
 //! Many nodes of one process ask about the same signature, where a real node asks once. So what one of them signs is
-//! noted, and to verify exactly that is a look-up ([`memo`]); everything else is verified in earnest.
+//! noted, and to verify exactly that is a look-up (`memo`); everything else is verified in earnest.
 
 mod memo;
 

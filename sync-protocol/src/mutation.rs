@@ -2,7 +2,7 @@
 //!
 //! A switch is one `is(…)` at the place where the promise is kept. Without the feature `mutations`, which no program
 //! that is shipped has, [`is`] is a constant `false` and the compiler drops the switch with what it guards.
-//! With it, [`begin`] makes one bug the current one of this thread: other threads are not concerned.
+//! With it, `begin` makes one bug the current one of this thread: other threads are not concerned.
 //!
 //! Who has to notice which is said in the simulator, which runs them: `simulator/MUTATIONS.md`.
 
