@@ -7,6 +7,7 @@ pub mod case;
 pub mod check;
 pub mod disk;
 pub mod fold;
+pub mod forge;
 pub mod list;
 #[cfg(feature = "mutations")]
 pub mod mutations;

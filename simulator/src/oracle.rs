@@ -8,9 +8,10 @@ mod passengers;
 use std::collections::BTreeMap;
 
 use edge_node::store::Decided;
-use sync_protocol::changeset::{Body, Content, Run};
+use sync_protocol::changeset::{Body, Content, Run, SiteRole};
 use sync_protocol::fact::{Fact, OrderedFact};
 use sync_protocol::id::{CardId, NodeId, OrderKey, Seq, SiteId};
+use sync_protocol::judge::{Writer, judge};
 
 pub use events::{Absence, Downtime, Forged, Opaque, Outcome, Presented};
 pub use loss::{DiskLoss, LostDisk, LostTail};
@@ -57,6 +58,36 @@ impl Oracle {
                         fact,
                     });
                 }
+            }
+        }
+    }
+
+    /// Notes a changeset made by hand, once some store has taken it: the facts in it that its writer may state, and
+    /// what nobody knows.
+    pub fn note_hand_made(
+        &mut self,
+        node: NodeId,
+        role: SiteRole,
+        (site, seq): (SiteId, Seq),
+        body: &[u8],
+        now_ms: i64,
+    ) {
+        self.note_head(node, site, seq);
+        let Ok(body) = Body::decode(body) else {
+            return;
+        };
+        for (index, change) in body.changes.iter().enumerate() {
+            let key = body.order_key(site, seq, index);
+            match change.read() {
+                Ok(Some(content)) if judge(Writer { node, role }, key.id, &content).is_err() => {}
+                Ok(Some(Content::Fact(fact))) => self.note_fact(OrderedFact { key, fact }),
+                Ok(None) => self.opaque.push(Opaque {
+                    id: key.id,
+                    node,
+                    content: change.content.to_vec(),
+                    at_ms: now_ms,
+                }),
+                _ => {}
             }
         }
     }

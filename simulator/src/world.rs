@@ -6,6 +6,7 @@
 mod carry_out;
 mod event;
 mod faults;
+mod forging;
 mod hub;
 mod links;
 mod packet;
@@ -22,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use sync_protocol::id::NodeId;
+use sync_protocol::id::{GateCode, NodeId};
 use sync_protocol::peer::Input;
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
 
@@ -45,6 +46,7 @@ use crate::topology::Topology;
 use crate::trace::Trace;
 use crate::traffic::Traffic;
 use crate::trust::Authority;
+use forging::HandMade;
 use presence::Presence;
 use reach::Reach;
 
@@ -91,6 +93,7 @@ pub struct World {
     flapped: BTreeSet<usize>,
     /// Copies of disks that gates will be restored from, by fault.
     images: BTreeMap<usize, Backup>,
+    hand_made: Vec<HandMade>,
     settle_planned: bool,
     /// Decisions that wait for the hub to start.
     waiting_decisions: Vec<usize>,
@@ -158,6 +161,7 @@ impl World {
             armed: BTreeMap::new(),
             flapped: BTreeSet::new(),
             images: BTreeMap::new(),
+            hand_made: Vec::new(),
             settle_planned: false,
             waiting_decisions: Vec::new(),
             stream: Stream::new(seed, "world"),
@@ -265,6 +269,30 @@ impl World {
         self.series.sample(now_ms, |site| self.hub.head(site).seq);
     }
 
+    /// What truly happened.
+    #[must_use]
+    pub const fn oracle(&self) -> &Oracle {
+        &self.oracle
+    }
+
+    /// What each fault touched, in the order of the scenario.
+    #[must_use]
+    pub fn touched(&self) -> &[Touched] {
+        &self.touched
+    }
+
+    /// A gate's process, if there is one.
+    #[must_use]
+    pub fn gate(&self, code: GateCode) -> Option<&GateNode> {
+        self.gates.values().find(|gate| gate.code() == code)
+    }
+
+    /// The hub.
+    #[must_use]
+    pub const fn hub(&self) -> &HubNode {
+        &self.hub
+    }
+
     fn happen(&mut self, event: Event) -> anyhow::Result<()> {
         let now_ms = self.schedule.now_ms();
         if self.series.is_due(now_ms) {
@@ -307,7 +335,7 @@ impl World {
             Event::FaultBegins(index) => self.begin_fault(index)?,
             Event::FaultEnds(index) => self.end_fault(index)?,
             Event::TakeImage(index) => self.take_image(index)?,
-            Event::FaultGoesOn(index) => self.go_on_with_fault(index)?,
+            Event::FaultGoesOn(index) => self.go_on_with_fault(index),
             Event::Look(index) => self.look(index),
         }
         Ok(())

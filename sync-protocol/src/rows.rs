@@ -19,6 +19,7 @@ pub mod key;
 mod refusal;
 mod schema;
 mod set;
+mod shared;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use key::KeyError;
 pub use refusal::Refusal;
 pub use schema::{Column, Kind, Schema, TableSchema};
 pub use set::{Cell, Row, RowSet};
+pub use shared::shared;
 
 /// Largest `col_version` or causal length taken from outside (2^40). A change near `i64::MAX` would make
 /// cr-sqlite silently capture nothing afterwards. A cell or row that reached the limit cannot be edited any more.

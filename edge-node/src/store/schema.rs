@@ -99,3 +99,13 @@ pub(super) fn version(connection: &Connection) -> Result<u32, Fault> {
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> Result<T, Fault> {
     Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hub_knows_the_replicated_tables_by_the_same_shape() {
+        assert_eq!(&replicated().unwrap(), sync_protocol::rows::shared());
+    }
+}

@@ -20,7 +20,7 @@ use sync_protocol::journey::CardView;
 use sync_protocol::journey::history::CardProjection;
 use sync_protocol::money::Money;
 use sync_protocol::peer::{Config, Limits, Peer, Refusal};
-use sync_protocol::rows::{RowChange, Value, key};
+use sync_protocol::rows::{RowChange, StateDigest, Value, key, shared};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
@@ -93,6 +93,18 @@ impl HubNode {
         let key = self.signer.public_key();
         self.ledger.open_term(key, &self.certificate, random);
         self.sites = random.map(|random| SiteId::derive(&key.0, &random));
+    }
+
+    /// The hub's key and the proof that it is the hub's.
+    #[must_use]
+    pub fn identity(&self) -> (NodeSigner, Vec<u8>) {
+        (self.signer.clone(), self.certificate.clone())
+    }
+
+    /// What its wall clock reads, milliseconds since 1970.
+    #[must_use]
+    pub const fn wall_ms(&self, now_ms: i64) -> i64 {
+        self.wall_ms + now_ms
     }
 
     /// The sync engine, for looking at.
@@ -255,7 +267,12 @@ impl HubNode {
         for row in self.ledger.card_rows() {
             hasher.update(&codec::encode(&row));
         }
-        let digests = (*hasher.finalize().as_bytes(), self.ledger.rows().digest());
+        let mut rows = StateDigest::default();
+        let changes = self.ledger.rows().changes();
+        // What stands in tables and columns that nobody knows is kept beside at the hub, and put aside at the gates.
+        let known = changes.filter(|change| shared().check(change).is_ok());
+        known.for_each(|change| rows.add(&change));
+        let digests = (*hasher.finalize().as_bytes(), rows.finish());
         self.digests.set(Some((stored, digests)));
         digests
     }

@@ -89,7 +89,7 @@ impl World {
         self.tell(node, Input::Tick);
     }
 
-    fn send(&mut self, from: NodeId, to: &[NodeId], frame: &Frame) {
+    pub(super) fn send(&mut self, from: NodeId, to: &[NodeId], frame: &Frame) {
         let packet = Rc::new(Packet::new(frame));
         for to in to {
             let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else {
@@ -131,13 +131,16 @@ impl World {
             && let Some(gate) = self.gates.get_mut(&node)
         {
             gate.ingest_one(run);
-            self.oracle.turned_up(run.site, run.first);
+            let head = gate.head(run.site).seq;
+            self.oracle.turned_up(run.site, head);
+            self.note_taken(run.site, head);
             return self.die(node, fault);
         }
         let now_ms = self.schedule.now_ms();
         let input = match self.shell(node).ingest(now_ms, run) {
             Ok((site, have)) => {
                 self.oracle.turned_up(site, have.head.seq);
+                self.note_taken(site, have.head.seq);
                 if node.is_hub() {
                     self.settle_soon();
                 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::bail;
 use sync_protocol::id::{GateCode, NodeId};
 
 use super::reach::{end, node_of};
@@ -13,11 +12,8 @@ use crate::oracle::{Absence, DiskLoss};
 use crate::scenario::{FaultKind, Heal};
 
 /// Whether the world does anything at such a fault.
-pub(crate) const fn is_carried_out(kind: &FaultKind) -> bool {
-    !matches!(
-        kind,
-        FaultKind::NewerGate { .. } | FaultKind::Poison { .. } | FaultKind::Byzantine { .. }
-    )
+pub(crate) const fn is_carried_out(_kind: &FaultKind) -> bool {
+    true
 }
 
 impl World {
@@ -92,7 +88,9 @@ impl World {
                 self.stop(node, index, Absence::Removed);
                 self.lose_disk(node, DiskLoss::Removed);
             }
-            kind => bail!("this fault is not carried out yet: {kind:?}"),
+            FaultKind::NewerGate { .. } | FaultKind::Poison { .. } | FaultKind::Byzantine { .. } => {
+                self.begin_forging(index)?;
+            }
         }
         Ok(())
     }
@@ -152,21 +150,23 @@ impl World {
                 let node = node_of(&self.topology, gate)?;
                 self.release(node, index)?;
             }
-            FaultKind::GateRemoved { .. } => {}
-            kind => bail!("this fault is not carried out yet: {kind:?}"),
+            FaultKind::GateRemoved { .. }
+            | FaultKind::NewerGate { .. }
+            | FaultKind::Poison { .. }
+            | FaultKind::Byzantine { .. } => {}
         }
         self.look(index);
         Ok(())
     }
 
-    pub(super) fn go_on_with_fault(&mut self, index: usize) -> anyhow::Result<()> {
+    pub(super) fn go_on_with_fault(&mut self, index: usize) {
         if !self.under_way.contains(&index) {
-            return Ok(());
+            return;
         }
-        if let FaultKind::Flapping { .. } = self.scenario.faults[index].kind {
-            self.flap(index);
+        match self.scenario.faults[index].kind {
+            FaultKind::Flapping { .. } => self.flap(index),
+            _ => self.send_hand_made(index),
         }
-        Ok(())
     }
 
     /// Takes the copy of a disk that a gate will be restored from.

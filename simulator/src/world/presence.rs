@@ -180,6 +180,7 @@ impl World {
         for input in inputs {
             self.tell(node, input);
         }
+        self.touched[fault].put_off += events.len() as u64;
         for event in events {
             self.postpone(event, 0);
         }

@@ -35,7 +35,7 @@ pub struct Touched {
     pub frame_counts: FrameCounts,
     /// Times that a process began anew because of it.
     pub restarts: u64,
-    /// Changesets of others that its gates could not take for now.
+    /// Changesets of others that its gates could not take for now, and what waited for a process that stood still.
     pub put_off: u64,
     /// Changesets made by hand that were sent.
     pub forged: u64,
@@ -122,7 +122,7 @@ impl World {
             | FaultKind::Bridge { .. } => touched.frames == 0 && touched.taps == 0,
             FaultKind::Crash { .. } => touched.restarts == 0,
             FaultKind::Pause { .. } | FaultKind::HubDown => {
-                touched.frames == 0 && touched.taps + touched.unanswered == 0
+                touched.frames + touched.put_off == 0 && touched.taps + touched.unanswered == 0
             }
             FaultKind::PowerLoss { .. }
             | FaultKind::WipedDisk { .. }
