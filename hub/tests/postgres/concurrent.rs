@@ -29,7 +29,7 @@ fn sites() -> Vec<Site> {
                 table: "gates".to_owned(),
                 key: key::pack(&[Value::Integer(id)]).unwrap(),
                 column: "status".to_owned(),
-                value: Value::Integer(number),
+                value: Value::Text(format!("status {number}")),
                 col_version: 1 + number % 3,
                 causal_length: 1,
                 seq: 0,
