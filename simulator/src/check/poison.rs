@@ -37,7 +37,12 @@ pub fn check(world: &World) -> Check {
         Fact::FareVersion(version) => Some(version.version),
         _ => None,
     });
-    let mut poisons = Poisons::new(&world.oracle, fares.collect());
+    let is_forged = |version: &u32| {
+        let mut forged = world.oracle.forged.iter();
+        forged.any(|forged| forged.fare_versions.contains(version))
+    };
+    let honest = fares.filter(|version| !is_forged(version)).collect();
+    let mut poisons = Poisons::new(&world.oracle, honest);
     poisons.at(&Bystander {
         node: NodeId::HUB,
         name: "the hub".to_owned(),

@@ -59,7 +59,7 @@ impl Found {
         match expected::of(self.mutation) {
             Notice::Example => !self.examples.is_empty(),
             Notice::Nothing(_) => self.examples.is_empty() && self.caught.is_none(),
-            Notice::Check { .. } => self
+            Notice::Check { .. } | Notice::Scenario { .. } => self
                 .caught
                 .as_ref()
                 .is_some_and(|caught| caught.control.is_empty()),
@@ -83,6 +83,7 @@ impl Hunt<'_> {
             Notice::Check { names, kinds, within } => {
                 self.draw(&mut found, names, kinds, within.min(self.seeds_max));
             }
+            Notice::Scenario { names, text } => self.play(&mut found, names, text),
             Notice::Nothing(_) => {}
             Notice::Example => self.draw(&mut found, &[], &[], self.fold_seeds),
         }
@@ -100,6 +101,28 @@ impl Hunt<'_> {
         Ok(changed)
     }
 
+    /// Plays one scenario with its first seed.
+    fn play(&self, found: &mut Found, names: &[&str], text: &str) {
+        let seed = self.from;
+        let mut broken = broken(Some(found.mutation), found.mutation.name(), text, seed);
+        let named = |(name, _): &(String, String)| names.contains(&name.as_str());
+        broken.sort_by_key(|failed| !named(failed));
+        let checks: Vec<String> = broken.iter().map(|(name, _)| name.clone()).collect();
+        let Some(first) = broken.first().filter(|first| named(first)) else {
+            found.otherwise.extend(checks);
+            return;
+        };
+        let control = self::broken(None, found.mutation.name(), text, seed);
+        found.caught = Some(Caught {
+            drawn: 1,
+            runs: 1,
+            seed,
+            checks,
+            detail: first.1.clone(),
+            control: control.into_iter().map(|(name, _)| name).collect(),
+        });
+    }
+
     /// Draws seeds until one of the named checks fails, any check when none is named.
     fn draw(&self, found: &mut Found, names: &[&str], kinds: &[&str], most: u64) {
         let mut runs = 0;
@@ -110,7 +133,8 @@ impl Hunt<'_> {
                 continue;
             }
             runs += 1;
-            let mut broken = broken(Some(found.mutation), &scenario);
+            let (name, text) = (scenario.name(), &scenario.text);
+            let mut broken = broken(Some(found.mutation), &name, text, seed);
             let named = |(name, _): &(String, String)| names.is_empty() || names.contains(&name.as_str());
             broken.sort_by_key(|failed| !named(failed));
             let Some(first) = broken.first() else { continue };
@@ -119,7 +143,7 @@ impl Hunt<'_> {
                 found.otherwise.extend(checks);
                 continue;
             }
-            let control = self::broken(None, &scenario);
+            let control = self::broken(None, &name, text, seed);
             found.caught = Some(Caught {
                 drawn,
                 runs,
@@ -133,10 +157,10 @@ impl Hunt<'_> {
     }
 }
 
-/// What fails in a drawn scenario: checks with what they saw.
-fn broken(mutation: Option<Mutation>, scenario: &swarm::Drawn) -> Vec<(String, String)> {
+/// What fails in a scenario: checks with what they saw.
+fn broken(mutation: Option<Mutation>, name: &str, text: &str, seed: u64) -> Vec<(String, String)> {
     let _begun = mutation::begin(mutation);
-    let end = play_text(&scenario.name(), &scenario.text, scenario.seed);
+    let end = play_text(name, text, seed);
     let broken = end.broken();
     broken
         .map(|(name, detail)| (name.to_owned(), detail.to_owned()))

@@ -73,11 +73,14 @@ fn why_not(found: &Found) -> String {
     match (expected::of(found.mutation), &found.caught) {
         (Notice::Example, _) => "no example changes".to_owned(),
         (Notice::Nothing(_), _) => "something notices it by now: name it".to_owned(),
-        (Notice::Check { .. }, Some(caught)) => format!(
+        (Notice::Check { .. } | Notice::Scenario { .. }, Some(caught)) => format!(
             "seed {} fails without it, too: {}",
             caught.seed,
             caught.control.join(", ")
         ),
+        (Notice::Scenario { names, .. }, None) => {
+            format!("\"{}\" does not fail in its scenario", names.join("\", \""))
+        }
         (Notice::Check { names, within, .. }, None) => {
             let otherwise: Vec<&str> = found.otherwise.iter().map(String::as_str).collect();
             let otherwise = if otherwise.is_empty() {
