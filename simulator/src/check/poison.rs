@@ -3,7 +3,7 @@
 //!
 //! For every such changeset: a run that does not fit its log is in nobody's journal; one that does is taken, put
 //! aside and passed by, so that its site goes on; and no fare version in it is in force anywhere: every node prices by
-//! exactly the versions that were honestly published. That heads, tables and money are equal besides is what the
+//! exactly the versions that were honestly published. A run that reached nobody is excused. That heads, tables and money are equal besides is what the
 //! checks of level and of money say. The gate that sends it is excused from all this, its own neighbours are not.
 
 use std::collections::BTreeSet;
@@ -117,12 +117,15 @@ impl<'a> Poisons<'a> {
             return Some(format!("{name} took it into its journal"));
         }
         let wanted = forged.fits_log && (bystander.wants)(forged.site);
-        if wanted && held < last && !self.oracle.is_lost(forged.site, last) {
+        // What reached nobody, because its sender was cut off all the time, cannot be asked of anybody.
+        if wanted && held < last.min(honest) {
             return Some(format!("{name} got stuck at changeset {held} of {last}"));
         }
+        if wanted && forged.refused_by.contains(&bystander.node) {
+            return Some(format!("{name} refused what fits its log"));
+        }
         let mut applied = forged.fare_versions.iter();
-        let applied =
-            applied.find(|version| bystander.fares.contains(version) && !self.fares.contains(version));
+        let applied = applied.find(|version| bystander.fares.contains(version));
         applied.map(|version| format!("{name} applied fare version {version}"))
     }
 
@@ -162,6 +165,9 @@ mod tests {
             at_ms: 7_000,
             refused_by: BTreeSet::new(),
         });
+        if fits_log {
+            oracle.note_head(NodeId(1), GATES[0], Seq(5));
+        }
         let mut poisons = Poisons::new(&oracle, BTreeSet::from([1]));
         let (node, name) = (NodeId(2), "gate A-EXIT-01".to_owned());
         let (holds, wants) = (|_| Seq(held), |_| true);
