@@ -10,6 +10,7 @@ mod forging;
 mod hub;
 mod links;
 mod packet;
+mod pending;
 mod plan;
 mod presence;
 mod reach;

@@ -19,6 +19,9 @@ pub fn check(world: &World, rested_after_ms: Option<i64>) -> Check {
     if rested_after_ms.is_none() {
         violations.note(format!("not level {allowed_s} s after the last tap and fault"));
     }
+    if violations.count > 0 {
+        world.pending().into_iter().for_each(|line| violations.note(line));
+    }
     let took_ms = longest_ms(world, rested_after_ms);
     let took = took_ms.map_or("not in time".to_owned(), |took_ms| format!("{took_ms} ms"));
     let check = violations.into_check(

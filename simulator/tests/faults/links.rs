@@ -2,7 +2,7 @@
 
 use sync_protocol::id::NodeId;
 
-use super::{A_ENTRY, B_ENTRY, played};
+use super::{A_ENTRY, B_ENTRY, FIVE_MINUTES, played, played_text};
 
 #[test]
 fn what_one_way_loses_goes_round_through_the_neighbour() {
@@ -87,4 +87,32 @@ fn slow_links_drop_what_does_not_fit_and_carry_the_rest_in_time() {
     run.holds();
     let counts = run.world.touched()[0].frame_counts;
     assert!(counts.slowed > 100 && counts.overflowed > 0, "{counts:?}");
+}
+
+#[test]
+fn what_has_not_converged_says_who_lacks_what_and_why() {
+    let text = FIVE_MINUTES
+        .replace("converge_within_s = 60", "converge_within_s = 1")
+        .replace("missing_exit_per_mille = 50", "missing_exit_per_mille = 1000");
+    let alone = "[[fault]]\nat_s = 30\nfor_s = 270\nkind = \"all_alone\"\n";
+    let run = played_text(8, &format!("{text}{alone}"));
+    assert_eq!(run.rested_after_ms, None, "a second is too short");
+    let pending = run.world.pending();
+    let about_hub = pending
+        .iter()
+        .find(|line| line.starts_with("the hub lacks changesets"));
+    assert!(
+        about_hub.is_some_and(|line| line.contains("has them, is")),
+        "{pending:?}"
+    );
+    let check = run
+        .checks
+        .iter()
+        .find(|check| check.name == "converges in time")
+        .unwrap();
+    assert!(
+        !check.passed && check.detail.contains("lacks changesets"),
+        "{}",
+        check.detail
+    );
 }

@@ -22,7 +22,14 @@ struct Played {
 
 /// Five minutes of the sample network with the given faults, and as long as its last passengers travel.
 fn played(seed: u64, faults: &[&str]) -> Played {
-    let mut text = r#"title = "five minutes"
+    let mut text = FIVE_MINUTES.to_owned();
+    for fault in faults {
+        text.push_str(&format!("[[fault]]\n{}\n", fault.replace("; ", "\n")));
+    }
+    played_text(seed, &text)
+}
+
+const FIVE_MINUTES: &str = r#"title = "five minutes"
 network = "sample"
 starts_at = "07:00"
 duration_s = 300
@@ -36,12 +43,10 @@ poor_card_per_mille = 100
 top_ups_per_hour = 240
 blocks_per_hour = 60
 orphan_policy = "charge_max"
-"#
-    .to_owned();
-    for fault in faults {
-        text.push_str(&format!("[[fault]]\n{}\n", fault.replace("; ", "\n")));
-    }
-    let scenario = Scenario::parse("test", "test.toml", &text).unwrap();
+"#;
+
+fn played_text(seed: u64, text: &str) -> Played {
+    let scenario = Scenario::parse("test", "test.toml", text).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::build(scenario, seed, folder.path()).unwrap();
     world.run(|_| {}).unwrap();
