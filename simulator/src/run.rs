@@ -75,9 +75,8 @@ fn simulate(scenario: Scenario, arguments: &Arguments) -> anyhow::Result<Verdict
 
 /// Runs a scenario with a progress bar. Returns the report and the summary for people.
 pub(crate) fn watch(scenario: Scenario, seed: u64) -> anyhow::Result<(Report, String)> {
-    let stores = stores_folder().context("cannot make a folder for the gates' stores")?;
     let bar = progress_bar("{bar:40} {pos}/{len} simulated seconds, {eta} left", 0);
-    let played = play_watched(scenario, seed, stores.path(), |now_ms, ends_ms| {
+    let played = play_watched(scenario, seed, |now_ms, ends_ms| {
         let seconds = |ms: i64| u64::try_from(ms / 1_000).unwrap_or(0);
         bar.set_length(seconds(ends_ms));
         bar.set_position(seconds(now_ms));
@@ -101,22 +100,21 @@ pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Runs a scenario with its stores in `folder`. Returns the report and the summary for people.
+/// Runs a scenario. Returns the report and the summary for people.
 ///
 /// # Errors
 /// The scenario does not fit its network, or a store failed.
-pub fn play(scenario: Scenario, seed: u64, folder: &Path) -> anyhow::Result<(Report, String)> {
-    play_watched(scenario, seed, folder, |_, _| {})
+pub fn play(scenario: Scenario, seed: u64) -> anyhow::Result<(Report, String)> {
+    play_watched(scenario, seed, |_, _| {})
 }
 
 /// Runs a scenario; `progress` hears the virtual time as it passes and when the traffic ends, in milliseconds.
 fn play_watched(
     scenario: Scenario,
     seed: u64,
-    folder: &Path,
     mut progress: impl FnMut(i64, i64),
 ) -> anyhow::Result<(Report, String)> {
-    let mut world = World::build(scenario, seed, folder)?;
+    let mut world = World::build(scenario, seed)?;
     let ends_ms = world.traffic_ends_ms();
     world.run(|now_ms| progress(now_ms, ends_ms))?;
     let rested_after_ms = world.come_to_rest()?;
@@ -129,15 +127,6 @@ fn play_watched(
     }
     let summary = report.summary(&world.scenario, &world.oracle.passengers());
     Ok((report, summary))
-}
-
-/// A folder for the stores: in memory where the system has such a place. The simulated gates commit exactly as real
-/// ones do; how long a disk takes over it is no part of virtual time.
-///
-/// # Errors
-/// There is no room for one.
-pub fn stores_folder() -> std::io::Result<tempfile::TempDir> {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 /// A progress bar on standard error, hidden where nobody watches.

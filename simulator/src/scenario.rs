@@ -26,6 +26,7 @@ use serde::de::IgnoredAny;
 pub use engine::{Engine, SignatureKind, StoreKind};
 pub use error::ScenarioError;
 pub use fare_change::{FARE_CHANGES_MAX, FareChange};
+pub(crate) use fault::Place;
 pub use fault::{
     ByzantineKind, CrashMoment, End, Entry as FaultEntry, FAULTS_MAX, Fault, FaultKind, Heal, PoisonKind,
     catalogue as fault_catalogue,
@@ -159,7 +160,7 @@ impl Scenario {
             return Err(Wrong::at(written.title.span().start, message));
         }
         let (network, topology) = NetworkTable::read(network)?;
-        let duration_s = written.duration_s.get();
+        let (duration_s, store) = (written.duration_s.get(), written.engine.store);
         written
             .traffic
             .pairs
@@ -188,7 +189,7 @@ impl Scenario {
             policy,
             engine: written.engine,
             fare_changes: fare_change::read(fare_changes, duration_s)?,
-            faults: fault::read(faults, duration_s, &topology)?,
+            faults: fault::read(faults, duration_s, &topology, store)?,
             hash: *blake3::hash(text.as_bytes()).as_bytes(),
             topology: Arc::new(topology),
         })

@@ -19,7 +19,6 @@ mod touched;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,7 +28,6 @@ use sync_protocol::peer::Input;
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
 
 pub(crate) use event::Event;
-pub(crate) use faults::is_carried_out;
 pub use touched::Touched;
 
 use crate::check::Steps;
@@ -86,6 +84,7 @@ pub struct World {
     connections: BTreeMap<Link, u64>,
     connections_made: u64,
     /// Connections that a node still believes in although the other end has died: (who believes, who died).
+    packets: packet::Packets,
     half_open: BTreeMap<(NodeId, NodeId), u64>,
     timers: BTreeMap<NodeId, i64>,
     /// Gates whose process dies at the next such moment, with the fault that says so.
@@ -106,12 +105,8 @@ impl World {
     ///
     /// # Errors
     /// The scenario does not fit its network, or a store cannot be made.
-    pub fn build(scenario: Scenario, seed: u64, _folder: &Path) -> anyhow::Result<World> {
+    pub fn build(scenario: Scenario, seed: u64) -> anyhow::Result<World> {
         let topology = scenario.topology();
-        let mut faults = scenario.faults.iter();
-        if let Some(fault) = faults.find(|fault| !is_carried_out(&fault.kind)) {
-            anyhow::bail!("this fault is not carried out yet: {:?}", fault.kind);
-        }
         let traffic = Traffic::draw(&scenario, &topology, seed);
         let engine = &scenario.engine;
         let mut authority = Authority::signing_with(engine.signatures, &mut Stream::new(seed, "authority"));
@@ -157,6 +152,7 @@ impl World {
             calm_since_ms: 0,
             connections: BTreeMap::new(),
             connections_made: 0,
+            packets: packet::Packets::default(),
             half_open: BTreeMap::new(),
             timers: BTreeMap::new(),
             armed: BTreeMap::new(),

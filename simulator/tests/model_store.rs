@@ -23,8 +23,7 @@ struct Outcome {
 
 fn play(mut scenario: Scenario, seed: u64, store: StoreKind) -> Outcome {
     scenario.engine.store = store;
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::build(scenario, seed, folder.path()).unwrap();
+    let mut world = World::build(scenario, seed).unwrap();
     world.run(|_| {}).unwrap();
     let rested_after_ms = world.come_to_rest().unwrap();
     Outcome {

@@ -29,9 +29,8 @@ gate = "C-ENTRY-01"
 "#;
 
 fn page() -> String {
-    let folder = tempfile::tempdir().unwrap();
     let scenario = Scenario::parse("t", "t.toml", TEXT).unwrap();
-    html::page(&play(scenario, 3, folder.path()).unwrap().0)
+    html::page(&play(scenario, 3).unwrap().0)
 }
 
 #[test]

@@ -30,14 +30,9 @@ orphan_policy = "charge_max"
 
 fn played(faults: &str, seed: u64) -> Report {
     let text = scenario(faults);
-    let folder = tempfile::tempdir().unwrap();
-    play(
-        Scenario::parse("test", "test.toml", &text).unwrap(),
-        seed,
-        folder.path(),
-    )
-    .unwrap()
-    .0
+    play(Scenario::parse("test", "test.toml", &text).unwrap(), seed)
+        .unwrap()
+        .0
 }
 
 fn failures(report: &Report) -> Vec<String> {

@@ -9,9 +9,8 @@ use simulator::scenario::Scenario;
 const TINY: &str = include_str!("data/tiny.toml");
 
 fn run(text: &str) -> (Report, String) {
-    let folder = tempfile::tempdir().unwrap();
     let scenario = Scenario::parse("t", "t.toml", text).unwrap();
-    play(scenario, 1, folder.path()).unwrap()
+    play(scenario, 1).unwrap()
 }
 
 fn with_faults(duration_s: u32, faults: &[(u32, u32, &str)]) -> String {

@@ -263,8 +263,7 @@ mod tests {
     /// Half an hour without the hub, whose gates keep to the recommended limits, looked at with others.
     fn held_to(change: impl Fn(&mut Policy)) -> Check {
         let scenario = Scenario::find("hub-away").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut world = World::build(scenario, 1, folder.path()).unwrap();
+        let mut world = World::build(scenario, 1).unwrap();
         let mut policy = POLICY();
         change(&mut policy);
         world.steps = Steps::new(policy);

@@ -2,7 +2,7 @@
 
 use sync_protocol::fact::Reason;
 
-use crate::scenario::{ByzantineKind, CrashMoment, End, Fault, FaultKind, Heal, PoisonKind};
+use crate::scenario::{ByzantineKind, CrashMoment, End, Fault, FaultKind, Heal, Place, PoisonKind};
 
 /// What kind of trouble a fault is: decides the colour of its bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,32 +53,15 @@ pub(super) fn fault_in_words(fault: &Fault) -> String {
 
 /// Whom a fault strikes.
 pub(super) fn subject(kind: &FaultKind) -> String {
-    match kind {
-        FaultKind::Island { terminal }
-        | FaultKind::Flapping { terminal, .. }
-        | FaultKind::Bridge { terminal, .. } => format!("terminal {terminal}"),
-        FaultKind::HubAway | FaultKind::AllAlone => "all gates".to_owned(),
-        FaultKind::Cut { from, to } | FaultKind::OneWay { from, to } => {
-            format!("{} to {}", end(*from), end(*to))
-        }
-        FaultKind::Lossy { terminal, .. } | FaultKind::SlowLinks { terminal, .. } => terminal.map_or_else(
-            || "all links".to_owned(),
-            |terminal| format!("links of terminal {terminal}"),
-        ),
-        FaultKind::HubDown | FaultKind::Poison { .. } => "the hub".to_owned(),
-        FaultKind::Pause { node } => end(*node),
-        FaultKind::Alone { gate }
-        | FaultKind::Crash { gate, .. }
-        | FaultKind::PowerLoss { gate }
-        | FaultKind::DiskFull { gate }
-        | FaultKind::SlowDisk { gate, .. }
-        | FaultKind::WipedDisk { gate }
-        | FaultKind::RestoredDisk { gate, .. }
-        | FaultKind::Clock { gate, .. }
-        | FaultKind::GateAdded { gate }
-        | FaultKind::GateRemoved { gate }
-        | FaultKind::NewerGate { gate }
-        | FaultKind::Byzantine { gate, .. } => format!("gate {gate}"),
+    match kind.place() {
+        Place::Gates => "all gates".to_owned(),
+        Place::Hub => "the hub".to_owned(),
+        Place::Terminal(terminal) | Place::AllBut(terminal, _) => format!("terminal {terminal}"),
+        Place::Links(None) => "all links".to_owned(),
+        Place::Links(Some(terminal)) => format!("links of terminal {terminal}"),
+        Place::Link(from, to) => format!("{} to {}", end(from), end(to)),
+        Place::Node(node) => end(node),
+        Place::Gate(gate) => format!("gate {gate}"),
     }
 }
 

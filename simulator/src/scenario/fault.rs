@@ -13,7 +13,7 @@ pub(super) use places::find_terminal;
 
 use super::document::{self, Table, Wrong};
 use super::number::zero;
-use super::{DURATION_S_MAX, PerMille, Within};
+use super::{DURATION_S_MAX, PerMille, StoreKind, Within};
 use crate::topology::Topology;
 
 /// Most faults in one scenario.
@@ -271,6 +271,63 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+/// Whom a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// All gates.
+    Gates,
+    /// The hub.
+    Hub,
+    /// The gates of a terminal.
+    Terminal(TerminalCode),
+    /// The gates of a terminal but this one.
+    AllBut(TerminalCode, GateCode),
+    /// All links of a terminal's gates, or all there are.
+    Links(Option<TerminalCode>),
+    /// The link between two nodes.
+    Link(End, End),
+    /// A node.
+    Node(End),
+    /// A gate.
+    Gate(GateCode),
+}
+
+impl FaultKind {
+    /// Whom it strikes.
+    pub(crate) const fn place(&self) -> Place {
+        match *self {
+            FaultKind::HubAway | FaultKind::AllAlone => Place::Gates,
+            FaultKind::HubDown | FaultKind::Poison { .. } => Place::Hub,
+            FaultKind::Island { terminal } | FaultKind::Flapping { terminal, .. } => {
+                Place::Terminal(terminal)
+            }
+            FaultKind::Bridge { terminal, gate } => Place::AllBut(terminal, gate),
+            FaultKind::Lossy { terminal, .. } | FaultKind::SlowLinks { terminal, .. } => {
+                Place::Links(terminal)
+            }
+            FaultKind::Cut { from, to } | FaultKind::OneWay { from, to } => Place::Link(from, to),
+            FaultKind::Pause { node } => Place::Node(node),
+            FaultKind::Alone { gate }
+            | FaultKind::Crash { gate, .. }
+            | FaultKind::PowerLoss { gate }
+            | FaultKind::DiskFull { gate }
+            | FaultKind::SlowDisk { gate, .. }
+            | FaultKind::WipedDisk { gate }
+            | FaultKind::RestoredDisk { gate, .. }
+            | FaultKind::Clock { gate, .. }
+            | FaultKind::GateAdded { gate }
+            | FaultKind::GateRemoved { gate }
+            | FaultKind::NewerGate { gate }
+            | FaultKind::Byzantine { gate, .. } => Place::Gate(gate),
+        }
+    }
+
+    /// Whether it shows only on a disk of the gate's own.
+    const fn needs_a_disk(&self) -> bool {
+        matches!(self, FaultKind::DiskFull { .. } | FaultKind::SlowDisk { .. })
+    }
+}
+
 impl Fault {
     /// When it is over, seconds after the start.
     #[must_use]
@@ -289,16 +346,26 @@ struct Times {
 }
 
 /// Reads every `[[fault]]` of a scenario for a network.
-pub(super) fn read(tables: Vec<Table<'_>>, duration_s: i64, network: &Topology) -> Result<Vec<Fault>, Wrong> {
+pub(super) fn read(
+    tables: Vec<Table<'_>>,
+    duration_s: i64,
+    network: &Topology,
+    store: StoreKind,
+) -> Result<Vec<Fault>, Wrong> {
     if let Some(excess) = tables.get(FAULTS_MAX) {
         let message = format!("{} faults: at most {FAULTS_MAX} are allowed", tables.len());
         return Err(Wrong::at(excess.span().start, message));
     }
-    let read = |table| read_one(table, duration_s, network).map_err(|wrong| wrong.within("fault"));
+    let read = |table| read_one(table, duration_s, network, store).map_err(|wrong| wrong.within("fault"));
     tables.into_iter().map(read).collect()
 }
 
-fn read_one(mut table: Table<'_>, duration_s: i64, network: &Topology) -> Result<Fault, Wrong> {
+fn read_one(
+    mut table: Table<'_>,
+    duration_s: i64,
+    network: &Topology,
+    store: StoreKind,
+) -> Result<Fault, Wrong> {
     let spans = document::Spans::of(&table);
     let times: Times = document::read(document::split_off(&mut table, &["at_s", "for_s", "heal"]))?;
     let kind = document::kind_of(&table)?;
@@ -313,6 +380,10 @@ fn read_one(mut table: Table<'_>, duration_s: i64, network: &Topology) -> Result
         return Err(Wrong::at(spans.of_key("kind"), message));
     }
     let kind: FaultKind = document::read_tagged(table)?;
+    if store == StoreKind::Model && kind.needs_a_disk() {
+        let message = "a model store has no disk that runs full or slow: use store = \"sqlite\" in [engine]";
+        return Err(Wrong::at(spans.of_key("kind"), message));
+    }
     let fault = Fault {
         at_s: times.at_s.get(),
         for_s: times.for_s.get(),

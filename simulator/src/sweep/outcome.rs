@@ -101,10 +101,7 @@ pub fn play_text(name: &str, text: &str, seed: u64) -> End {
         Ok(scenario) => scenario,
         Err(error) => return End::Unreadable(error.to_string()),
     };
-    let played = catching(|| {
-        let stores = run::stores_folder()?;
-        run::play(scenario, seed, stores.path())
-    });
+    let played = catching(|| run::play(scenario, seed));
     played.map_or_else(|end| end, |(report, _)| End::Reported(Box::new(report)))
 }
 

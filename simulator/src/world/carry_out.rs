@@ -90,7 +90,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: NodeId, to: &[NodeId], frame: &Frame) {
-        let packet = Rc::new(Packet::new(frame));
+        let packet = self.packets.packet(frame);
         for to in to {
             let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else {
                 if self.half_open.contains_key(&(from, *to)) {

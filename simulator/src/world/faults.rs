@@ -11,11 +11,6 @@ use crate::node::machine::Backup;
 use crate::oracle::{Absence, DiskLoss};
 use crate::scenario::{FaultKind, Heal};
 
-/// Whether the world does anything at such a fault.
-pub(crate) const fn is_carried_out(_kind: &FaultKind) -> bool {
-    true
-}
-
 impl World {
     pub(super) fn begin_fault(&mut self, index: usize) -> anyhow::Result<()> {
         self.begin_measuring(index);

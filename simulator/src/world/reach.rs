@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sync_protocol::id::{GateCode, NodeId, TerminalCode};
 
 use crate::network::{Link, Network};
-use crate::scenario::{End, FaultKind};
+use crate::scenario::{End, FaultKind, Place};
 use crate::topology::Topology;
 
 /// What a fault reaches.
@@ -24,48 +24,32 @@ impl Reach {
     /// # Errors
     /// The network has no such gate. Scenarios are checked for that when they are read.
     pub(super) fn of(kind: &FaultKind, topology: &Topology, network: &Network) -> anyhow::Result<Reach> {
-        let node_of = |code| node_of(topology, code);
-        Ok(match *kind {
-            FaultKind::Island { terminal } | FaultKind::Flapping { terminal, .. } => {
-                uplinks(gates_of(topology, Some(terminal)))
-            }
-            FaultKind::HubAway => uplinks(gates_of(topology, None)),
-            FaultKind::HubDown => {
+        Ok(match (kind.place(), kind) {
+            (Place::Hub, FaultKind::HubDown) => {
                 let mut reach = uplinks(gates_of(topology, None));
                 reach.nodes.insert(NodeId::HUB);
                 reach
             }
-            FaultKind::Bridge { terminal, gate } => {
-                let bridge = node_of(gate)?;
+            // What the hub publishes comes to every gate.
+            (Place::Hub, _) | (Place::Gates, FaultKind::AllAlone) => whole(network, gates_of(topology, None)),
+            (Place::Gates, _) => uplinks(gates_of(topology, None)),
+            (Place::Terminal(terminal), _) => uplinks(gates_of(topology, Some(terminal))),
+            (Place::AllBut(terminal, gate), _) => {
+                let bridge = node_of(topology, gate)?;
                 uplinks(gates_of(topology, Some(terminal)).filter(|node| *node != bridge))
             }
-            FaultKind::AllAlone | FaultKind::Poison { .. } => whole(network, gates_of(topology, None)),
-            FaultKind::Lossy { terminal, .. } | FaultKind::SlowLinks { terminal, .. } => {
-                whole(network, gates_of(topology, terminal))
-            }
-            FaultKind::Cut { from, to } | FaultKind::OneWay { from, to } => {
+            (Place::Links(terminal), _) => whole(network, gates_of(topology, terminal)),
+            (Place::Link(from, to), _) => {
                 let (from, to) = (end(topology, from)?, end(topology, to)?);
                 Reach {
                     nodes: BTreeSet::from([from, to]),
                     links: BTreeSet::from([Link::between(from, to)]),
                 }
             }
-            FaultKind::Pause { node } => match end(topology, node)? {
-                NodeId::HUB => whole(network, gates_of(topology, None).chain([NodeId::HUB])),
-                node => whole(network, [node].into_iter()),
-            },
-            FaultKind::Alone { gate }
-            | FaultKind::Crash { gate, .. }
-            | FaultKind::PowerLoss { gate }
-            | FaultKind::DiskFull { gate }
-            | FaultKind::SlowDisk { gate, .. }
-            | FaultKind::WipedDisk { gate }
-            | FaultKind::RestoredDisk { gate, .. }
-            | FaultKind::Clock { gate, .. }
-            | FaultKind::GateAdded { gate }
-            | FaultKind::GateRemoved { gate }
-            | FaultKind::NewerGate { gate }
-            | FaultKind::Byzantine { gate, .. } => whole(network, [node_of(gate)?].into_iter()),
+            (Place::Node(End::Hub), _) => whole(network, gates_of(topology, None).chain([NodeId::HUB])),
+            (Place::Node(End::Gate(gate)) | Place::Gate(gate), _) => {
+                whole(network, [node_of(topology, gate)?].into_iter())
+            }
         })
     }
 }

@@ -47,8 +47,7 @@ orphan_policy = "charge_max"
 
 fn played_text(seed: u64, text: &str) -> Played {
     let scenario = Scenario::parse("test", "test.toml", text).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::build(scenario, seed, folder.path()).unwrap();
+    let mut world = World::build(scenario, seed).unwrap();
     world.run(|_| {}).unwrap();
     let rested_after_ms = world.come_to_rest().unwrap();
     let checks = check::all(&mut world, rested_after_ms).unwrap();

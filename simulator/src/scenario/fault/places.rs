@@ -2,7 +2,7 @@
 
 use sync_protocol::id::{GateCode, TerminalCode};
 
-use super::{End, FaultKind};
+use super::{End, FaultKind, Place};
 use crate::topology::Topology;
 
 /// Most names that an error lists.
@@ -24,29 +24,13 @@ impl Misplaced {
 
 /// Whether the network has what the fault names.
 pub(super) fn check(kind: &FaultKind, network: &Topology) -> Result<(), Misplaced> {
-    match *kind {
-        FaultKind::HubAway | FaultKind::AllAlone | FaultKind::HubDown | FaultKind::Poison { .. } => Ok(()),
-        FaultKind::Island { terminal } | FaultKind::Flapping { terminal, .. } => {
-            find_terminal(network, terminal)
-        }
-        FaultKind::Lossy { terminal, .. } | FaultKind::SlowLinks { terminal, .. } => {
-            terminal.map_or(Ok(()), |terminal| find_terminal(network, terminal))
-        }
-        FaultKind::Cut { from, to } | FaultKind::OneWay { from, to } => find_link(network, from, to),
-        FaultKind::Bridge { terminal, gate } => find_bridge(network, terminal, gate),
-        FaultKind::Pause { node } => find_end(network, "node", node).map(|_| ()),
-        FaultKind::Alone { gate }
-        | FaultKind::Crash { gate, .. }
-        | FaultKind::PowerLoss { gate }
-        | FaultKind::DiskFull { gate }
-        | FaultKind::SlowDisk { gate, .. }
-        | FaultKind::WipedDisk { gate }
-        | FaultKind::RestoredDisk { gate, .. }
-        | FaultKind::Clock { gate, .. }
-        | FaultKind::GateAdded { gate }
-        | FaultKind::GateRemoved { gate }
-        | FaultKind::NewerGate { gate }
-        | FaultKind::Byzantine { gate, .. } => find_gate(network, "gate", gate).map(|_| ()),
+    match kind.place() {
+        Place::Gates | Place::Hub | Place::Links(None) => Ok(()),
+        Place::Terminal(terminal) | Place::Links(Some(terminal)) => find_terminal(network, terminal),
+        Place::AllBut(terminal, gate) => find_bridge(network, terminal, gate),
+        Place::Link(from, to) => find_link(network, from, to),
+        Place::Node(node) => find_end(network, "node", node).map(|_| ()),
+        Place::Gate(gate) => find_gate(network, "gate", gate).map(|_| ()),
     }
 }
 

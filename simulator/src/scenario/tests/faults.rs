@@ -116,6 +116,20 @@ fn times_and_kinds_are_checked() {
 }
 
 #[test]
+fn a_model_store_has_no_disk_to_run_full_or_slow() {
+    for kind in ["disk_full", "slow_disk"] {
+        let model = "[engine]\nstore = \"model\"\n";
+        let own = if kind == "slow_disk" { "sync_ms = 50\n" } else { "" };
+        let fault =
+            format!("[[fault]]\nat_s = 0\nfor_s = 600\nkind = \"{kind}\"\ngate = \"A-ENTRY-01\"\n{own}");
+        assert_eq!(
+            error_of(&format!("{MINIMAL}{model}{fault}")),
+            "t.toml:14: fault: a model store has no disk that runs full or slow: use store = \"sqlite\" in [engine]"
+        );
+    }
+}
+
+#[test]
 fn places_are_checked_against_the_network() {
     let gates = "A-ENTRY-01, A-EXIT-01, A-BI-01, B-ENTRY-01, B-EXIT-01, C-ENTRY-01, C-EXIT-01, D-BI-01, E-ENTRY-01, \
                      E-EXIT-01";
