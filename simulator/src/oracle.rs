@@ -15,7 +15,7 @@ use sync_protocol::judge::{Writer, judge};
 
 pub use events::{Absence, Downtime, Forged, Opaque, Outcome, Presented};
 pub use loss::{DiskLoss, LostDisk, LostTail};
-pub use passengers::{ALONE_MS, Answered, Passengers};
+pub use passengers::{Answered, Passengers};
 
 /// Everything that became durable anywhere, and everything that people saw.
 #[derive(Debug, Default)]

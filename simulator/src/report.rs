@@ -103,7 +103,7 @@ pub struct Report {
     pub gate_down: u64,
     /// Taps that a full disk could not record: exits opened all the same, entries were denied.
     pub unrecorded: u64,
-    /// Taps decided by a gate that had not heard the hub for fifteen seconds.
+    /// Taps decided by a gate that had not heard the hub for one and a half of its heartbeats.
     pub decided_alone: u64,
     /// Entries let in on the unsecured allowance.
     pub on_allowance: u64,

@@ -11,7 +11,7 @@ use sync_protocol::id::{Seq, SiteId, TerminalCode};
 use sync_protocol::money::Money;
 use sync_protocol::time::SECOND_MS;
 
-use crate::oracle::{ALONE_MS, Answered};
+use crate::oracle::Answered;
 
 /// Most points kept.
 pub const POINTS_MAX: usize = 600;
@@ -27,7 +27,7 @@ pub struct Point {
     pub accepted: u64,
     /// Taps turned away in it.
     pub refused: u64,
-    /// Taps let through by a gate that had not heard the hub for fifteen seconds: provisional until it has.
+    /// Taps let through by a gate that had not heard the hub for one and a half heartbeats: provisional until it has.
     pub alone: u64,
     /// Taps committed at each terminal that the hub did not have at its end.
     pub backlog: BTreeMap<TerminalCode, u64>,
@@ -74,7 +74,7 @@ impl Series {
         let tap = &answered.decision.tap;
         if tap.accepted {
             self.current.accepted += 1;
-            self.current.alone += u64::from(answered.age_ms >= ALONE_MS);
+            self.current.alone += u64::from(answered.alone);
         } else {
             self.current.refused += 1;
         }

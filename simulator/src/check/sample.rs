@@ -101,6 +101,7 @@ pub(super) fn answered(direction: Direction, latency_ms: i64) -> Answered {
         at_ms: 9_000,
         latency_ms,
         age_ms: 0,
+        alone: false,
         decision: Decision {
             tap: tap(card(1), direction, terminal("A")),
             fare: None,

@@ -20,6 +20,8 @@ pub struct Answered {
     pub latency_ms: i64,
     /// How long the gate had not heard the hub, milliseconds.
     pub age_ms: i64,
+    /// Whether that was so long that it decided alone, in the words of the report.
+    pub alone: bool,
     /// What it decided.
     pub decision: Decision,
     /// The changeset that carries it.
@@ -35,7 +37,7 @@ pub struct Passengers {
     pub exits: u64,
     /// Taps turned away, by reason.
     pub turned_away: BTreeMap<Reason, u64>,
-    /// Taps decided while the gate had not heard the hub for fifteen seconds or more.
+    /// Taps decided while the gate had not heard the hub for one and a half of its heartbeats.
     pub decided_alone: u64,
     /// Entries let in on the unsecured allowance.
     pub on_allowance: u64,
@@ -53,13 +55,10 @@ pub struct Passengers {
     pub gave_up: u64,
 }
 
-/// A gate that has not heard the hub this long decides alone, in the words of the report.
-pub const ALONE_MS: i64 = 15_000;
-
 impl Passengers {
     pub(super) fn count(&mut self, answered: &Answered) {
         let tap = &answered.decision.tap;
-        self.decided_alone += u64::from(answered.age_ms >= ALONE_MS);
+        self.decided_alone += u64::from(answered.alone);
         match (tap.accepted, tap.direction) {
             (true, Direction::Entry) => {
                 self.entries += 1;

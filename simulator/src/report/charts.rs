@@ -175,7 +175,7 @@ impl Charts {
             }
         }
         svg.push_str(&self.span.axis(values.bottom));
-        let description = "Bars: taps accepted, taps accepted by gates that had not heard the hub for fifteen seconds, \
+        let description = "Bars: taps accepted, taps accepted by gates that had not heard the hub for one and a half heartbeats, \
                            taps refused. Faults are shaded.";
         figure("taps", "Taps per minute", description, values.bottom + 42, &svg)
     }

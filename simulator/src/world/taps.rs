@@ -178,6 +178,7 @@ impl World {
             at_ms: presented_ms,
             latency_ms,
             age_ms,
+            alone: age_ms * 2 >= self.beat_period_ms(NodeId::HUB) * 3,
             decision: decided.decision,
             changeset,
         };
