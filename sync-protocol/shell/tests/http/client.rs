@@ -51,10 +51,12 @@ async fn never() -> &'static str {
 
 /// Told when the slow request has begun.
 pub(crate) static SLOW_BEGAN: Notify = Notify::const_new();
+/// Lets it end.
+pub(crate) static SLOW_MAY_END: Notify = Notify::const_new();
 
 async fn slow() -> &'static str {
     SLOW_BEGAN.notify_one();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    SLOW_MAY_END.notified().await;
     "done"
 }
 
