@@ -86,4 +86,8 @@ pub const ALL: &[Benchmark] = &[
         names: &["sweep_seeds_per_s"],
         run: simulator::sweep,
     },
+    Benchmark {
+        names: &["sim_sample_day_s"],
+        run: simulator::sample_day,
+    },
 ];
