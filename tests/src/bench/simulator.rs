@@ -12,7 +12,7 @@ use simulator::scenario::Scenario;
 use super::clock::timed;
 use super::{Figure, fold};
 
-/// Worlds of the swarm that are carried out one after the other.
+/// Worlds of the swarm that are carried out.
 const WORLDS: u64 = 40;
 
 /// One service day of 60 gates on real SQLite stores: the library's `sample-day`.
@@ -25,17 +25,21 @@ pub fn jakarta_day() -> anyhow::Result<Vec<Figure>> {
     day("sim_jakarta_day_s", "jakarta-day")
 }
 
-/// Small worlds of the swarm, built, carried out and checked, per second and core.
+/// Small worlds of the swarm, built, carried out and checked, per second, on all cores as `simulator sweep` does.
 pub fn sweep() -> anyhow::Result<Vec<Figure>> {
-    let (taps, took) = timed(|| -> anyhow::Result<u64> {
-        let mut taps = 0;
-        for seed in 0..WORLDS {
-            let scenario = simulator::swarm::draw(seed).scenario()?;
-            taps += played(scenario, seed)?;
-        }
-        Ok(taps)
+    let threads = std::thread::available_parallelism()?.get();
+    let (taps, took) = timed(|| {
+        std::thread::scope(|scope| {
+            let worlds = |first: usize| scope.spawn(move || worlds((first as u64..WORLDS).step_by(threads)));
+            let running: Vec<_> = (0..threads).map(worlds).collect();
+            let taps = running.into_iter().map(|worlds| {
+                let ended = worlds.join();
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            taps.sum::<anyhow::Result<u64>>()
+        })
     });
-    let floor_s = folding_s(taps?)?;
+    let floor_s = folding_s(taps?)? / threads as f64;
     let per_s = |seconds: f64| WORLDS as f64 / seconds;
     let value = per_s(took.as_secs_f64());
     Ok(vec![Figure::new(
@@ -44,6 +48,15 @@ pub fn sweep() -> anyhow::Result<Vec<Figure>> {
         value,
         per_s(floor_s),
     )])
+}
+
+/// Carries out these seeds one after the other; how many taps they had.
+fn worlds(seeds: impl Iterator<Item = u64>) -> anyhow::Result<u64> {
+    let mut taps = 0;
+    for seed in seeds {
+        taps += played(simulator::swarm::draw(seed).scenario()?, seed)?;
+    }
+    Ok(taps)
 }
 
 fn day(figure: &'static str, scenario: &str) -> anyhow::Result<Vec<Figure>> {
