@@ -91,3 +91,9 @@ pub const ALL: &[Benchmark] = &[
         run: simulator::sample_day,
     },
 ];
+
+/// Those that take longer than all the others together: run only when asked for by name.
+pub const LONG: &[Benchmark] = &[Benchmark {
+    names: &["sim_jakarta_day_s"],
+    run: simulator::jakarta_day,
+}];

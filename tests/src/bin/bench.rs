@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
-use tests::bench::{ALL, Figure};
+use tests::bench::{ALL, Figure, LONG};
 
 /// Measures speed and size, each beside a floor measured in the same run.
 #[derive(Parser)]
@@ -19,11 +19,18 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let wanted = |names: &[&str]| arguments.only.as_deref().is_none_or(|only| names.contains(&only));
-    let chosen: Vec<_> = ALL.iter().filter(|benchmark| wanted(benchmark.names)).collect();
+    let named = |names: &[&str]| arguments.only.as_deref().map(|only| names.contains(&only));
+    let all = ALL
+        .iter()
+        .filter(|benchmark| named(benchmark.names).unwrap_or(true));
+    let long = LONG
+        .iter()
+        .filter(|benchmark| named(benchmark.names).unwrap_or(false));
+    let chosen: Vec<_> = all.chain(long).collect();
     if chosen.is_empty() {
         let names: Vec<&str> = ALL
             .iter()
+            .chain(LONG)
             .flat_map(|benchmark| benchmark.names)
             .copied()
             .collect();
