@@ -90,6 +90,21 @@ impl Database {
             .with_context(|| format!("no number for {sql}"))
     }
 
+    /// What `read` reads of a database is as of one moment, whatever is committed meanwhile.
+    ///
+    /// # Errors
+    /// As `read`, or the server does not answer.
+    pub fn at_one_moment<T>(
+        &self,
+        database: &str,
+        read: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.rows(database, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        let found = read();
+        self.rows(database, "COMMIT")?;
+        found
+    }
+
     /// Drops every database with the prefix, whoever is connected.
     ///
     /// # Errors
