@@ -32,11 +32,15 @@ fn a_lost_or_changed_row_is_noticed() {
     let damages = [
         (
             "LOST",
-            "DELETE FROM journal WHERE site = ?1 AND seq = (SELECT max(seq) FROM journal WHERE site = ?1);
-                  UPDATE sites SET head_seq = head_seq - 1 WHERE ordinal = ?1",
+            "DELETE FROM journal WHERE site = ?1; DELETE FROM facts_by_card WHERE site = ?1;
+             DELETE FROM sites WHERE ordinal = ?1",
         ),
         (
             "journal ends at",
+            "DELETE FROM journal WHERE site = ?1 AND seq = (SELECT max(seq) FROM journal WHERE site = ?1)",
+        ),
+        (
+            "signature at 2",
             "UPDATE journal SET body = zeroblob(length(body)) WHERE site = ?1 AND seq = 2",
         ),
         ("follows", "DELETE FROM journal WHERE site = ?1 AND seq = 2"),
