@@ -1,5 +1,7 @@
 //! A gate's configuration: a TOML file, then `EDGE_` environment variables, then flags.
 
+mod retention;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use thiserror::Error;
 
 use crate::clock::SYNCED_UNCERTAINTY_MS;
 use crate::message::Language;
+
+pub use retention::RetentionConfig;
 
 /// What environment variables of the gate begin with: `EDGE_SYNC__LISTEN` is `listen` in `[sync]`.
 pub const ENVIRONMENT_PREFIX: &str = "EDGE_";
@@ -49,6 +53,9 @@ pub struct GateConfig {
     /// Disk.
     #[serde(default)]
     pub disk: Disk,
+    /// How long logs are kept that the hub has.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// Clock.
     #[serde(default)]
     pub clock: ClockConfig,
@@ -255,6 +262,18 @@ pub enum ConfigError {
     /// Too large.
     #[error("disk.ballast_mib is {0}: at most {BALLAST_MIB_MAX}")]
     Ballast(u64),
+    /// Too short or too long.
+    #[error("{key} is {value}: {least} to {most} is allowed")]
+    Retention {
+        /// Which setting.
+        key: &'static str,
+        /// What it says.
+        value: u32,
+        /// The least that is allowed.
+        least: u32,
+        /// The most that is allowed.
+        most: u32,
+    },
 }
 
 impl GateConfig {
@@ -292,6 +311,7 @@ impl GateConfig {
         if self.disk.ballast_mib > BALLAST_MIB_MAX {
             return Err(ConfigError::Ballast(self.disk.ballast_mib));
         }
+        self.retention.check()?;
         self.policy.check()
     }
 
@@ -421,6 +441,7 @@ mod tests {
             sync: Sync::default(),
             policy: PolicyConfig::default(),
             disk: Disk::default(),
+            retention: RetentionConfig::default(),
             clock: ClockConfig::default(),
             log: Log::default(),
         }

@@ -237,7 +237,12 @@ impl Metrics {
         self.gauge("gate_ballast_present", present);
         self.gauge("gate_disk_full", if snapshot.disk.full { 1.0 } else { 0.0 });
         let counters = &snapshot.counters;
+        self.gauge("gate_journal_bytes", small(snapshot.kept.journal_bytes));
+        self.gauge("gate_journal_changesets", small(snapshot.kept.changesets));
+        self.gauge("gate_floor_changesets", small(snapshot.kept.pruned));
+        self.gauge("gate_pruned_sites", small(snapshot.kept.cut_sites));
         self.total("gate_ballast_freed_total", counters.ballast_freed);
+        self.total("gate_pruned_changesets_total", counters.pruned);
         self.total("gate_kept_out_total", counters.kept_out);
         self.total("gate_store_failures_total", snapshot.mishaps.store_failures);
         self.total("gate_filing_failures_total", counters.filing_failures);
@@ -337,6 +342,10 @@ fn describe(recorder: &PrometheusRecorder) {
             "Own changesets that nobody can sign, as the key was replaced: an alarm.",
         ),
         (
+            "gate_pruned_changesets_total",
+            "Changesets cut off logs since the start: the hub has them.",
+        ),
+        (
             "gate_store_failures_total",
             "Failed reads and writes of the database.",
         ),
@@ -368,6 +377,15 @@ fn describe(recorder: &PrometheusRecorder) {
         (
             "gate_ballast_present",
             "1: on the disk; 0: freed for taps; -1: none configured.",
+        ),
+        ("gate_journal_bytes", "Bytes of the changesets in the journal."),
+        (
+            "gate_floor_changesets",
+            "Changesets below the floors of all logs, since the database was made.",
+        ),
+        (
+            "gate_wal_bytes",
+            "Bytes of the WAL file, which a reader's long transaction makes grow.",
         ),
         (
             "gate_quarantined_changes",

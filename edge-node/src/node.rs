@@ -8,13 +8,14 @@
 //! - A tap that was answered is durable; a store that fails opens exits and denies entries, and the gate goes on.
 //! - Nothing here waits for a peer, and nothing a peer sends ends the gate: it is counted, told to the engine, and
 //!   logged at a bounded rate.
-//! - Fresh changesets come before a backlog, and taps before both.
+//! - Fresh changesets come before a backlog, taps before both, and cutting old logs after everything else.
 //! - No tap is stamped at or before a time that a heartbeat has declared stated.
 
 mod alarms;
 mod beats;
 mod intake;
 mod policy;
+mod pruning;
 pub(crate) mod quiet;
 mod roster;
 mod snapshot;
@@ -32,7 +33,7 @@ use sync_protocol::wire::{Frame, WireError};
 
 use crate::clock::{ClockState, Moment};
 use crate::config::PolicyConfig;
-use crate::store::{BallastState, SCHEMA_VERSION, Store, StoreError};
+use crate::store::{BallastState, Retention, SCHEMA_VERSION, Store, StoreError};
 
 pub use beats::{BEAT_MS, HEARTBEAT_SAVE_MS};
 pub use roster::Roster;
@@ -40,6 +41,7 @@ pub use snapshot::Snapshot;
 pub use taps::Tapped;
 
 use alarms::Alarms;
+use pruning::Pruning;
 use quiet::Quiet;
 use work::Work;
 
@@ -66,6 +68,8 @@ pub struct Parts<T> {
     pub roster: Roster,
     /// How far the clock may be off while it is kept in step, milliseconds.
     pub uncertainty_ms: u32,
+    /// How long logs are kept that the hub has.
+    pub retention: Retention,
     /// Drawn anew at every start.
     pub seed: u64,
 }
@@ -158,6 +162,7 @@ pub struct Node<T> {
     /// When a tap last came, monotonic milliseconds.
     tapped_ms: i64,
     sealing: Sealing,
+    pruning: Pruning,
     housekeeping_at_ms: i64,
     mishaps: Mishaps,
     quiet: Quiet,
@@ -213,6 +218,7 @@ impl<T: Trust> Node<T> {
             hub: beats::Hub::default(),
             tapped_ms: i64::MIN / 2,
             sealing: Sealing::default(),
+            pruning: Pruning::starting(parts.retention, now_ms),
             housekeeping_at_ms: now_ms,
             mishaps: Mishaps::default(),
             quiet: Quiet::of(REFUSAL_LINES_MAX),
@@ -270,6 +276,10 @@ impl<T: Trust> Node<T> {
             self.file(now);
             return true;
         }
+        if now_ms >= self.pruning_at_ms() {
+            self.prune(now, effects);
+            return true;
+        }
         false
     }
 
@@ -277,6 +287,7 @@ impl<T: Trust> Node<T> {
     #[must_use]
     pub fn poll_timeout(&self) -> i64 {
         let mut at_ms = self.housekeeping_at_ms.min(self.beat.due_at_ms());
+        at_ms = at_ms.min(self.pruning_at_ms());
         if let Some(engine_at_ms) = self.peer.poll_timeout() {
             at_ms = at_ms.min(engine_at_ms);
         }

@@ -310,6 +310,7 @@ pub fn node_parts(
         policy: config.policy.clone(),
         roster: Roster::new(configured, config.sync.advertise.clone()),
         uncertainty_ms: config.clock.uncertainty_ms,
+        retention: config.retention.retention(),
         seed: u64::from_le_bytes(surroundings.entropy()?),
     })
 }

@@ -125,6 +125,14 @@ pub struct DiskStatus {
     pub database_bytes: u64,
     /// Bytes of its WAL file.
     pub wal_bytes: u64,
+    /// Bytes of the changesets in its journal.
+    pub journal_bytes: u64,
+    /// Changesets in its journal.
+    pub journal_changesets: u64,
+    /// Changesets that were cut off since the database was made: the hub has them.
+    pub pruned_changesets: u64,
+    /// Logs that are cut.
+    pub pruned_sites: u64,
 }
 
 /// What the database tells besides its writer.
@@ -207,6 +215,10 @@ impl Status {
                 full: snapshot.disk.full,
                 database_bytes: counts.file_bytes.0,
                 wal_bytes: counts.file_bytes.1,
+                journal_bytes: snapshot.kept.journal_bytes,
+                journal_changesets: snapshot.kept.changesets,
+                pruned_changesets: snapshot.kept.pruned,
+                pruned_sites: snapshot.kept.cut_sites,
             },
             quarantined: counts.set_aside.0,
             unapplied: counts.set_aside.1,

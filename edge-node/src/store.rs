@@ -5,7 +5,8 @@
 //!   them into the other tables.
 //! - Edits of the replicated tables are captured in their transaction ([`Store::edit`]).
 //! - Logs of others are verified, appended and applied changeset by changeset ([`Store::ingest`]).
-//! - What is held is told by [`Store::have`], and served by [`Store::serve`].
+//! - What is held is told by [`Store::have`], and served by [`Store::serve`]; what is held longer than it must be is
+//!   cut off between taps ([`Store::prune`]).
 //!
 //! Nothing here reads a clock or draws randomness. One thread owns a store; it is `Send`.
 //!
@@ -33,7 +34,9 @@ mod ingest;
 mod inspect;
 mod journal;
 mod open;
+mod prune;
 mod replay;
+mod retention;
 mod roster;
 mod schema;
 mod seal;
@@ -44,6 +47,7 @@ mod unfiled;
 mod wal;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -66,12 +70,14 @@ pub use ingest::{Ingested, Quarantined, SLICE_CHANGES, Verified};
 pub use inspect::{Inspection, SiteFound};
 pub use journal::RecentTap;
 pub use open::{Opening, prepare};
+pub use prune::{Kept, Pruned};
+pub use retention::{Limits, Mark, Marks, Retention};
 pub use schema::{SCHEMA_VERSION, hash as schema_hash, replicated as replicated_schema};
 pub use taps::{Committed, Decided, Unrecorded};
 
 use ballast::Ballast;
 use cards::Remembered;
-use sites::Sites;
+use sites::{Ordinal, Sites};
 use unfiled::Unfiled;
 use writer::Writer;
 
@@ -92,6 +98,8 @@ pub struct Store {
     /// Over the own site's head, once it was signed.
     signed: Option<Signature>,
     sites: Sites,
+    /// When which part of each log was held.
+    marks: BTreeMap<Ordinal, Marks>,
     fares: FareBook,
     unfiled: Unfiled,
     remembered: Remembered,
@@ -140,6 +148,8 @@ pub struct Counters {
     pub disk_full: u64,
     /// Slices of runs refused because what is left of the disk is kept for taps.
     pub kept_out: u64,
+    /// Changesets cut off logs.
+    pub pruned: u64,
 }
 
 impl Store {

@@ -163,6 +163,13 @@ fn show_running(status: &Status) -> io::Result<()> {
         }
     ))?;
     say(format_args!(
+        "logs       {} changesets of {} bytes; {} older ones cut off {} logs, which the hub has",
+        status.disk.journal_changesets,
+        status.disk.journal_bytes,
+        status.disk.pruned_changesets,
+        status.disk.pruned_sites
+    ))?;
+    say(format_args!(
         "data       fare version {}, {} cards denied, {} changes set aside, {} for a later version, {} divergences",
         status
             .fare_version

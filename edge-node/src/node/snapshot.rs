@@ -7,7 +7,7 @@ use sync_protocol::peer::PeerStats;
 
 use super::{Mishaps, Node};
 use crate::clock::{ClockState, Moment};
-use crate::store::{Counters, Disk};
+use crate::store::{Counters, Disk, Kept};
 
 /// How a node stands.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub fare_version: Option<u32>,
     /// The newest fare version known; 0 when there is none.
     pub fare_newest: u32,
+    /// What is kept of logs.
+    pub kept: Kept,
     /// What the disk has for taps.
     pub disk: Disk,
     /// What happened in the database since the start.
@@ -87,6 +89,7 @@ impl<T: Trust> Node<T> {
             sites: self.store.have().wanted_by(Some(gate.terminal)).count(),
             fare_version: in_force.map(|table| table.fact().version),
             fare_newest: self.store.fares().newest(),
+            kept: self.store.kept(),
             disk: self.store.disk(),
             counters: self.store.counters(),
             mishaps: self.mishaps,

@@ -149,10 +149,8 @@ impl Store {
         let head = place.site.head.then(&body);
         let signature = self.writer.sign(place.site.id, &head);
         let site = Site {
-            head,
-            stamp: at,
             arrival: self.arrival,
-            ..place.site
+            ..place.site.then(head, body.len(), at)
         };
         if place.open.is_some() {
             site.insert(&transaction)?;

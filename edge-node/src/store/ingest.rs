@@ -212,7 +212,8 @@ impl Store {
                 .map_err(|failure| (seq, failure))?;
             let signature = (seq == verified.run.last()).then_some(&verified.run.signature.0);
             take_body(&transaction, site.ordinal, seq, bytes, signature).map_err(fault)?;
-            (site.head, site.stamp) = (*head, body.as_ref().map_or(site.stamp, last_stamp));
+            let stamp = body.as_ref().map_or(site.stamp, last_stamp);
+            site = site.then(*head, bytes.len(), stamp);
             changesets += 1;
         }
         let (effects, arrival) = (applier.effects, applier.arrival);
@@ -237,11 +238,7 @@ impl Store {
         }
         let ingested = Ingested {
             site: site.id,
-            have: SiteHave {
-                role: site.role,
-                floor: site.floor,
-                head: site.head,
-            },
+            have: site.have(),
             changesets,
             changes: effects.changes,
             quarantined: effects.quarantined,
@@ -372,8 +369,9 @@ fn new_site(verified: &Verified, ordinal: Ordinal) -> Site {
         node: open.node,
         key: open.public_key,
         own: false,
-        floor: Seq::NONE,
+        floor: Head::empty(verified.run.site),
         head: Head::empty(verified.run.site),
+        journal_bytes: 0,
         stamp: Stamp::default(),
         arrival: 0,
     }

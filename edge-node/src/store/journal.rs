@@ -64,7 +64,7 @@ impl Store {
         let Some(site) = self.sites.get(range.site) else {
             return Ok(Vec::new());
         };
-        if range.first <= site.floor || range.first > site.head.seq {
+        if range.first <= site.floor.seq || range.first > site.head.seq {
             return Ok(Vec::new());
         }
         let mut bodies: Vec<Bytes> = Vec::new();

@@ -99,6 +99,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
     let mut store = Store {
         schema: crsqlite::schema(&replica)?,
         fares: fares(&replica)?,
+        marks: super::prune::marks(&replica)?,
         arrival: sites.iter().map(|site| site.arrival).max().unwrap_or(0),
         replica,
         path: path.to_path_buf(),

@@ -68,10 +68,8 @@ impl Store {
             }
             self.arrival += filed.len() as i64;
             site = Site {
-                head: site.head.then(bytes),
-                stamp: last_stamp(&body),
                 arrival: self.arrival,
-                ..site
+                ..site.then(site.head.then(bytes), bytes.len(), last_stamp(&body))
             };
             unfiled.push(Commit {
                 head: site.head,

@@ -17,10 +17,16 @@ struct Migration {
 }
 
 /// Migration n brings schema n to n + 1. Only ever add to the end.
-const MIGRATIONS: &[Migration] = &[Migration {
-    sql: include_str!("../../../sql/edge/migrations/0001_store.sql"),
-    replicated: &["terminals", "gates", "system_config", "deny_list"],
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        sql: include_str!("../../../sql/edge/migrations/0001_store.sql"),
+        replicated: &["terminals", "gates", "system_config", "deny_list"],
+    },
+    Migration {
+        sql: include_str!("../../../sql/edge/migrations/0002_retention.sql"),
+        replicated: &[],
+    },
+];
 
 /// Newest schema this program knows.
 pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
@@ -81,8 +87,11 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         for table in migration.replicated {
             crsqlite::as_crr(&transaction, table)?;
         }
-        for view in VIEWS {
-            transaction.execute_batch(view)?;
+        // The views are those of the newest schema, and fit no older one.
+        if version == SCHEMA_VERSION {
+            for view in VIEWS {
+                transaction.execute_batch(view)?;
+            }
         }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version)?;

@@ -24,8 +24,11 @@ pub(super) struct Site {
     pub(super) key: PublicKey,
     /// Opened by this database.
     pub(super) own: bool,
-    pub(super) floor: Seq,
+    /// Changesets up to here are pruned.
+    pub(super) floor: Head,
     pub(super) head: Head,
+    /// Bytes of the bodies in the journal up to the head.
+    pub(super) journal_bytes: u64,
     /// Time of the last change.
     pub(super) stamp: Stamp,
     /// The highest arrival number when the head moved.
@@ -116,12 +119,27 @@ impl Sites {
         let Some(site) = self.by_id.get(&id).filter(|site| site.head.seq > Seq::NONE) else {
             return;
         };
-        let have = SiteHave {
-            role: site.role,
-            floor: site.floor,
-            head: site.head,
+        self.have.advance(id, site.have());
+    }
+
+    /// Notes that a site was cut. Floors never move back.
+    pub(super) fn cut(&mut self, site: Site) {
+        let Some(known) = self.by_id.get_mut(&site.id) else {
+            return;
         };
-        self.have.advance(id, have);
+        assert!(
+            known.floor.seq <= site.floor.seq && site.floor.seq <= known.head.seq,
+            "BUG: the floor of {} moves back",
+            site.id
+        );
+        (known.floor, known.journal_bytes) = (site.floor, site.journal_bytes);
+        if self.have.get(site.id).is_some() {
+            let have = SiteHave {
+                head: self.have.head(site.id),
+                ..site.have()
+            };
+            self.have.advance(site.id, have);
+        }
     }
 
     /// Whether the head of a site is signed.
@@ -149,6 +167,25 @@ impl Sites {
 }
 
 impl Site {
+    /// What is held of it, if its head is signed.
+    pub(super) const fn have(&self) -> SiteHave {
+        SiteHave {
+            role: self.role,
+            floor: self.floor.seq,
+            head: self.head,
+        }
+    }
+
+    /// The site after one more changeset.
+    pub(super) fn then(self, head: Head, body_bytes: usize, stamp: Stamp) -> Site {
+        Site {
+            head,
+            stamp,
+            journal_bytes: self.journal_bytes + body_bytes as u64,
+            ..self
+        }
+    }
+
     pub(super) fn insert(&self, connection: &Connection) -> Result<(), Fault> {
         let (role, terminal) = match self.role {
             SiteRole::Gate(terminal) => (0, Some(terminal)),
@@ -167,6 +204,7 @@ impl Site {
             self.stamp.ms,
             self.stamp.counter,
             self.arrival,
+            stored_bytes(self.journal_bytes),
         ])?;
         Ok(())
     }
@@ -179,10 +217,27 @@ impl Site {
             self.stamp.ms,
             self.stamp.counter,
             self.arrival,
+            stored_bytes(self.journal_bytes),
         ])?;
         assert!(changed == 1, "BUG: site {} is not in its table", self.id);
         Ok(())
     }
+
+    /// Writes where the log is cut.
+    pub(super) fn cut(&self, connection: &Connection) -> Result<(), Fault> {
+        let changed = connection.prepare_cached(sql::SITE_PRUNE)?.execute(params![
+            self.ordinal,
+            integer(self.floor.seq),
+            self.floor.chain.0,
+            stored_bytes(self.journal_bytes),
+        ])?;
+        assert!(changed == 1, "BUG: site {} is not in its table", self.id);
+        Ok(())
+    }
+}
+
+fn stored_bytes(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 fn read(row: &Row<'_>) -> Result<Site, Fault> {
@@ -196,14 +251,22 @@ fn read(row: &Row<'_>) -> Result<Site, Fault> {
         (2, None) => SiteRole::Settled,
         (role, _) => return Err(Fault::Content(format!("a site's role is {role}"))),
     };
+    let id = SiteId(row.get(1)?);
+    let floor = match row.get(13)? {
+        Some(chain) => Head {
+            seq: seq(row.get(7)?),
+            chain: ChainHash(chain),
+        },
+        None => Head::empty(id),
+    };
     Ok(Site {
         ordinal: row.get(0)?,
-        id: SiteId(row.get(1)?),
+        id,
         role,
         node: NodeId(row.get(4)?),
         key: PublicKey(row.get(5)?),
         own: row.get(6)?,
-        floor: seq(row.get(7)?),
+        floor,
         head: Head {
             seq: seq(row.get(8)?),
             chain: ChainHash(row.get(9)?),
@@ -213,6 +276,7 @@ fn read(row: &Row<'_>) -> Result<Site, Fault> {
             counter: row.get(11)?,
         },
         arrival: row.get(12)?,
+        journal_bytes: row.get::<_, i64>(14)?.unsigned_abs(),
     })
 }
 

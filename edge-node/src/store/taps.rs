@@ -122,10 +122,8 @@ impl Store {
         self.arrival += group.filed.len() as i64;
         self.writer.last = group.last;
         self.sites.extend(Site {
-            head,
-            stamp: group.last,
             arrival: self.arrival,
-            ..place.site
+            ..place.site.then(head, body.len(), group.last)
         });
         self.unfiled.push(Commit {
             head,

@@ -94,8 +94,9 @@ impl Writer {
             node: self.node,
             key: self.key,
             own: true,
-            floor: Seq::NONE,
+            floor: Head::empty(self.site),
             head: Head::empty(self.site),
+            journal_bytes: 0,
             stamp: Stamp::default(),
             arrival: 0,
         };

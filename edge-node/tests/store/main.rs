@@ -6,6 +6,7 @@ mod crash;
 mod disk;
 mod ingest;
 mod lifecycle;
+mod prune;
 mod support;
 mod taps;
 mod views;

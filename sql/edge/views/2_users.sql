@@ -40,7 +40,10 @@ FROM (
             WHERE t.card = c.card AND NOT t.covered AND t.accepted
             ORDER BY t.arrival DESC LIMIT 1
         ) AS last_terminal_id,
-        (SELECT min(f.at_ms) / 1000 FROM facts_by_card AS f WHERE f.card = c.card AND f.kind = 1) AS registered_at,
+        coalesce(
+            (SELECT min(f.at_ms) FROM facts_by_card AS f WHERE f.card = c.card AND f.kind = 1),
+            c.registered_ms
+        ) / 1000 AS registered_at,
         c.updated_ms
     FROM cards AS c
 );
