@@ -118,6 +118,7 @@ impl World {
         for (gate, site) in topology.deciding_gates() {
             let mut machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);
             machine.round_ms = engine.round_ms.get();
+            machine.retention = engine.retention();
             if let Some(log) = &model {
                 machine.use_model(Rc::clone(log));
             }
@@ -323,7 +324,7 @@ impl World {
                 connection,
             } => self.notice_death(node, peer, connection),
             Event::Timer(node) => self.wake(node),
-            Event::Beat { node, generation } => self.send_beat(node, generation),
+            Event::Beat { node, generation } => self.send_beat(node, generation)?,
             Event::Settle => self.settle()?,
             Event::Trip(trip) => self.begin_trip(trip)?,
             Event::Visit(visit) => self.visit(visit)?,

@@ -91,8 +91,6 @@ impl Store {
     }
 
     fn try_prune(&mut self, hub_ms: i64, retention: &Retention) -> Result<Pruned, Fault> {
-        // Positions of the own log are final only once they are filed.
-        self.file_unfiled()?;
         let new_marks = self.note_marks(hub_ms, retention);
         let found = self.sites.iter().find_map(|site| {
             let to = self.cut_of(site, hub_ms, retention);
@@ -100,6 +98,10 @@ impl Store {
         });
         if new_marks.is_empty() && found.is_none() {
             return Ok(Pruned::default());
+        }
+        // The row of the own log is that of its filed part.
+        if found.is_some_and(|(site, _)| site.id == self.writer.site) {
+            self.file_unfiled()?;
         }
         self.commit_late()?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;

@@ -30,6 +30,8 @@ pub(super) struct Held<'a> {
     pub(super) holder: String,
     pub(super) site: SiteId,
     pub(super) have: SiteHave,
+    /// The last changeset that its holder has cut off, with the chain there.
+    pub(super) floor: Head,
     pub(super) serve: &'a dyn Fn(Range, usize) -> Option<Run>,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Read {
     logs: u64,
     changesets: u64,
     signatures: u64,
+    /// Changesets that were cut off.
+    cut: u64,
     violations: Violations,
 }
 
@@ -77,6 +81,7 @@ pub fn check(world: &mut World) -> Check {
             holder,
             site,
             have,
+            floor: Head::empty(site),
             serve,
         };
         read.log(&held, seen, authority.as_ref());
@@ -92,6 +97,7 @@ pub fn check(world: &mut World) -> Check {
             holder,
             site,
             have,
+            floor: gate.floor(site),
             serve,
         };
         read.log(&held, seen, authority.as_ref());
@@ -111,8 +117,22 @@ impl Read {
 
     fn try_log(&mut self, held: &Held<'_>, seen: &mut Logs, trust: &impl Trust) -> Result<(), String> {
         let (site, told) = (held.site, held.have.head);
-        // Where a log was cut its chain is not known: only its order can be looked at.
-        let mut head = (held.have.floor == Seq::NONE).then(|| Head::empty(site));
+        let mut head = held.floor;
+        if head.seq != held.have.floor {
+            return Err(format!(
+                "it tells of floor {}, it is cut at {}",
+                held.have.floor, head.seq
+            ));
+        }
+        if head.seq > Seq::NONE {
+            self.cut += head.seq.0;
+            if !seen.meet(site, &head) {
+                return Err(format!(
+                    "it is cut at changeset {} of another log than elsewhere",
+                    head.seq
+                ));
+            }
+        }
         let mut at = held.have.floor;
         while at < told.seq {
             let (first, last) = (at.next(), told.seq);
@@ -124,23 +144,20 @@ impl Read {
             for body in &run.bodies {
                 at = at.next();
                 self.changesets += 1;
-                let Some(head) = &mut head else { continue };
-                *head = head.then(body);
-                if !seen.meet(site, head) {
+                head = head.then(body);
+                if !seen.meet(site, &head) {
                     return Err(format!("changeset {at} is another one than elsewhere"));
                 }
             }
-            if let Some(head) = &head {
-                self.verify(&run, head, trust)?;
-            }
+            self.verify(&run, &head, trust)?;
         }
-        match head {
-            Some(head) if head != told => Err(format!(
-                "its journal leads to changeset {} ({:?}), it tells of {} ({:?})",
-                head.seq, head.chain, told.seq, told.chain
-            )),
-            _ => Ok(()),
+        if head == told {
+            return Ok(());
         }
+        Err(format!(
+            "its journal leads to changeset {} ({:?}), it tells of {} ({:?})",
+            head.seq, head.chain, told.seq, told.chain
+        ))
     }
 
     fn verify(&mut self, run: &Run, head: &Head, trust: &impl Trust) -> Result<(), String> {
@@ -166,8 +183,12 @@ impl Read {
         } else {
             format!(" (of the gates' logs one in {stride})")
         };
+        let cut = match self.cut {
+            0 => String::new(),
+            cut => format!("; {cut} more were cut off at gates"),
+        };
         let detail = format!(
-            "{} logs read back{share}: {} changesets without a gap, {} signatures verify",
+            "{} logs read back{share}: {} changesets without a gap, {} signatures verify{cut}",
             self.logs, self.changesets, self.signatures
         );
         self.violations.into_check("chains without gaps", detail)
@@ -243,6 +264,7 @@ mod tests {
                 holder,
                 site,
                 have,
+                floor: Head::empty(site),
                 serve,
             },
             &mut Logs::default(),
@@ -298,6 +320,7 @@ mod tests {
                 holder,
                 site,
                 have,
+                floor: Head::empty(site),
                 serve,
             },
             &mut seen,

@@ -6,7 +6,7 @@
 
 use sync_protocol::changeset::{Body, Run};
 use sync_protocol::have::{Have, Range};
-use sync_protocol::id::SiteId;
+use sync_protocol::id::{Seq, SiteId};
 
 use super::{Check, Violations, second};
 use crate::oracle::{Opaque, Oracle};
@@ -80,6 +80,11 @@ impl<'a> Kept<'a> {
                 continue;
             }
             wanted += 1;
+            // Cut off since: its body is kept aside, and it stays on the list.
+            let floor = keeper.have.get(id.site).map_or(Seq::NONE, |have| have.floor);
+            if id.seq <= floor {
+                continue;
+            }
             let (first, last) = (id.seq, id.seq);
             let run = (keeper.read)(Range {
                 site: id.site,
@@ -132,7 +137,7 @@ fn content_of(run: &Run, site: SiteId, index: usize) -> Option<Vec<u8>> {
 mod tests {
     use sync_protocol::changeset::{Change, Head, Signature, SiteRole};
     use sync_protocol::have::SiteHave;
-    use sync_protocol::id::{FactId, NodeId, Seq};
+    use sync_protocol::id::{FactId, NodeId};
     use sync_protocol::time::Stamp;
 
     use super::super::sample::{GATES, terminal};

@@ -1,10 +1,10 @@
 //! A gate's process: its real store, the sync engine, and the age of its knowledge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use anyhow::Context as _;
-use edge_node::store::{Counters, Decided, IngestError, Quarantined, StoreDigest};
+use edge_node::store::{Counters, Decided, IngestError, Quarantined, Retention, StoreDigest};
 use sync_protocol::changeset::{Head, Run, SiteRole};
 use sync_protocol::decide::{Decision, Gate, Presentation, Settled};
 use sync_protocol::fact::Direction;
@@ -32,6 +32,7 @@ pub struct GateNode {
     gate: Gate,
     code: GateCode,
     knowledge: KnowledgeAge,
+    retention: Retention,
     signer: NodeSigner,
     authority: Rc<Authority>,
     clock: WallClock,
@@ -81,6 +82,7 @@ impl GateNode {
             gate: machine.gate,
             code: machine.code,
             knowledge: KnowledgeAge::unknown(hub_beat.map(|beat| beat.t.ms), now_ms),
+            retention: machine.retention,
             signer: machine.signer(),
             authority,
             clock: machine.clock.clone(),
@@ -145,6 +147,34 @@ impl GateNode {
             Err(error) if error.is_disk_full() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Cuts logs that are kept long enough, as production does when nobody taps. Returns what is held then of each
+    /// log that was cut.
+    ///
+    /// # Errors
+    /// The store failed in another way than by a full disk.
+    pub fn prune(&mut self) -> anyhow::Result<BTreeMap<SiteId, SiteHave>> {
+        let mut cut = BTreeMap::new();
+        let Some(hub_ms) = self.knowledge.hub_ms() else {
+            return Ok(cut);
+        };
+        loop {
+            match self.store.prune(hub_ms, &self.retention) {
+                Ok(pruned) => match pruned.cut {
+                    Some((site, have)) => cut.insert(site, have),
+                    None => return Ok(cut),
+                },
+                Err(error) if error.is_disk_full() => return Ok(cut),
+                Err(error) => return Err(error.into()),
+            };
+        }
+    }
+
+    /// Where a log is cut: the last changeset that is gone, and the chain there.
+    #[must_use]
+    pub fn floor(&self, site: SiteId) -> Head {
+        self.store.floor(site)
     }
 
     /// A clock that was set back behind the last stamp is believed less, as in production.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use edge_node::store::{self, Opening, Store};
+use edge_node::store::{self, Opening, Retention, Store};
 use sync_protocol::changeset::Signer as _;
 use sync_protocol::decide::{Gate, Policy};
 use sync_protocol::id::{GateCode, Seq, SiteId};
@@ -38,6 +38,8 @@ pub struct Machine {
     pub is_restored: bool,
     /// How often its sync engine goes round, milliseconds.
     pub round_ms: i64,
+    /// How long it keeps logs.
+    pub retention: Retention,
     policy: Policy,
     signer: NodeSigner,
     certificate: Vec<u8>,
@@ -80,6 +82,7 @@ impl Machine {
             held: BTreeMap::new(),
             is_restored: false,
             round_ms: sync_protocol::peer::limits::ROUND_MS,
+            retention: Retention::default(),
             policy,
             signer,
             certificate,

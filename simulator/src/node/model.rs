@@ -13,10 +13,12 @@
 //!
 //! # Limits
 //! - Settled states are not compared with the gate's own fold, so [`Counters::compared`] stays 0.
+//! - Settled states are cut by their age only, not by their bytes; what is cut stays in the shared log.
 //! - One log per site: a second branch of a site, signed by its own key, is refused with `Forked`.
 
 mod disk;
 mod journal;
+mod pruning;
 mod read;
 mod rows;
 mod shared;
@@ -29,9 +31,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use edge_node::store::{
-    Counters, Decided, Fault, IngestError, Ingested, Quarantined, StoreDigest, StoreError, Unrecorded,
+    Counters, Decided, Fault, IngestError, Ingested, Pruned, Quarantined, Retention, StoreDigest, StoreError,
+    Unrecorded,
 };
-use sync_protocol::changeset::{Run, Signer, SiteOpen, SiteRole};
+use sync_protocol::changeset::{Head, Run, Signer, SiteOpen, SiteRole};
 use sync_protocol::decide::{CardKnowledge, Gate, Policy, Presentation};
 use sync_protocol::have::{Have, Range};
 use sync_protocol::id::{CardId, Seq, SiteId};
@@ -142,6 +145,14 @@ impl GateStore for ModelStore {
 
     fn serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, StoreError> {
         Ok(self.serve_run(range, bytes_max).into_iter().collect())
+    }
+
+    fn prune(&mut self, hub_ms: i64, retention: &Retention) -> Result<Pruned, StoreError> {
+        Ok(self.cut_next(hub_ms, retention))
+    }
+
+    fn floor(&self, site: SiteId) -> Head {
+        self.floor_head(site)
     }
 
     fn have(&self) -> &Have {

@@ -3,7 +3,8 @@
 //! The methods are those of [`edge_node::store::Store`] that the simulator uses, with their promises.
 
 use edge_node::store::{
-    Counters, Decided, IngestError, Ingested, Quarantined, Store, StoreDigest, StoreError, Unrecorded,
+    Counters, Decided, IngestError, Ingested, Pruned, Quarantined, Retention, Store, StoreDigest, StoreError,
+    Unrecorded,
 };
 use sync_protocol::changeset::{Head, Run};
 use sync_protocol::codec;
@@ -49,6 +50,15 @@ pub trait GateStore {
     /// # Errors
     /// The store failed.
     fn serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, StoreError>;
+
+    /// See [`Store::prune`].
+    ///
+    /// # Errors
+    /// The store failed.
+    fn prune(&mut self, hub_ms: i64, retention: &Retention) -> Result<Pruned, StoreError>;
+
+    /// See [`Store::floor`].
+    fn floor(&self, site: SiteId) -> Head;
 
     /// See [`Store::have`].
     fn have(&self) -> &Have;
@@ -143,6 +153,14 @@ impl GateStore for Store {
 
     fn serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, StoreError> {
         Store::serve(self, range, bytes_max)
+    }
+
+    fn prune(&mut self, hub_ms: i64, retention: &Retention) -> Result<Pruned, StoreError> {
+        Store::prune(self, hub_ms, retention)
+    }
+
+    fn floor(&self, site: SiteId) -> Head {
+        Store::floor(self, site)
     }
 
     fn have(&self) -> &Have {

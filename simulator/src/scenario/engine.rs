@@ -1,6 +1,8 @@
 //! `[engine]`: how the simulator itself works. The report says where this differs from the defaults.
 
+use edge_node::store::Retention;
 use serde::Deserialize;
+use sync_protocol::time::SECOND_MS;
 
 use super::Within;
 
@@ -42,6 +44,10 @@ pub struct Engine {
     pub hub_beat_s: Within<1, 3_600>,
     /// How often a node's sync engine goes round, milliseconds. Default 1,000.
     pub round_ms: Within<100, 600_000>,
+    /// Gates keep logs that the hub has settled this long, seconds. Default 14 days.
+    pub keep_logs_s: Within<1, 34_560_000>,
+    /// Gates keep the hub's settled states this long, seconds. Default 15 minutes.
+    pub keep_settled_s: Within<1, 86_400>,
 }
 
 impl Default for Engine {
@@ -53,6 +59,8 @@ impl Default for Engine {
             gate_beat_s: Within::new(5),
             hub_beat_s: Within::new(10),
             round_ms: Within::new(1_000),
+            keep_logs_s: Within::new(14 * 86_400),
+            keep_settled_s: Within::new(900),
         }
     }
 }
@@ -100,6 +108,29 @@ impl Engine {
                 departures.push(format!("{what} every {own} {unit} instead of {usual}"));
             }
         }
+        let kept = [
+            ("settled logs", self.keep_logs_s.get(), usual.keep_logs_s.get()),
+            (
+                "the hub's settled states",
+                self.keep_settled_s.get(),
+                usual.keep_settled_s.get(),
+            ),
+        ];
+        for (what, own, usual) in kept {
+            if own != usual {
+                departures.push(format!("gates keep {what} for {own} s instead of {usual}"));
+            }
+        }
         departures
+    }
+
+    /// How long gates keep logs.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            logs_ms: self.keep_logs_s.get() * SECOND_MS,
+            settled_ms: self.keep_settled_s.get() * SECOND_MS,
+            ..Retention::default()
+        }
     }
 }

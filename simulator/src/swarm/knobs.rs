@@ -53,7 +53,7 @@ pub(super) fn draw(seed: u64, stream: &mut Stream) -> String {
     let is_long = stream.chance(LONG_PER_MILLE);
     traffic(&mut text, at_peak, trips, is_long, stream);
     policy(&mut text, stream);
-    engine(&mut text, is_long, stream);
+    engine(&mut text, is_long, seed, stream);
     fare_changes(&mut text, duration_s, stream);
     text
 }
@@ -115,7 +115,17 @@ fn policy(text: &mut String, stream: &mut Stream) {
     }
 }
 
-fn engine(text: &mut String, is_long: bool, stream: &mut Stream) {
+/// Logs that are cut within the run. A stream of its own, so that it shifts no other drawing.
+fn retention(seed: u64) -> String {
+    let mut stream = Stream::new(seed, "swarm retention");
+    if !stream.chance(400) {
+        return String::new();
+    }
+    let (logs_s, settled_s) = (stream.between(5, 300), stream.between(1, 120));
+    format!("keep_logs_s = {logs_s}\nkeep_settled_s = {settled_s}\n")
+}
+
+fn engine(text: &mut String, is_long: bool, seed: u64, stream: &mut Stream) {
     let mut keys = String::new();
     if stream.chance(if is_long { 1_000 } else { 150 }) {
         keys.push_str("store = \"model\"\n");
@@ -129,6 +139,7 @@ fn engine(text: &mut String, is_long: bool, stream: &mut Stream) {
         let settle_ms = stream.between(1, 2_000);
         let _ = writeln!(keys, "settle_every_ms = {settle_ms}");
     }
+    keys.push_str(&retention(seed));
     if !keys.is_empty() {
         let _ = write!(text, "\n[engine]\n{keys}");
     }

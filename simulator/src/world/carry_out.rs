@@ -191,15 +191,30 @@ impl World {
         spent_ms
     }
 
-    pub(super) fn send_beat(&mut self, node: NodeId, generation: u64) {
+    pub(super) fn send_beat(&mut self, node: NodeId, generation: u64) -> anyhow::Result<()> {
         if self.presence(node).generation != generation {
-            return;
+            return Ok(());
         }
         let now_ms = self.schedule.now_ms();
         let beat = self.shell(node).beat(now_ms);
         self.tell(node, Input::Beat(beat));
+        self.prune(node)?;
         let period_ms = self.beat_period_ms(node);
         self.schedule.after(period_ms, Event::Beat { node, generation });
+        Ok(())
+    }
+
+    /// A gate cuts its logs now and then.
+    fn prune(&mut self, node: NodeId) -> anyhow::Result<()> {
+        let Some(gate) = self.gates.get_mut(&node) else {
+            return Ok(());
+        };
+        let cut = gate.prune()?;
+        self.wait_for_disk(node);
+        for (site, have) in cut {
+            self.tell(node, Input::Ingested { site, have });
+        }
+        Ok(())
     }
 
     /// How often a node sends a sign of life, milliseconds.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use edge_node::store::Marks;
 use sync_protocol::changeset::Head;
 use sync_protocol::fare::FareBook;
 use sync_protocol::have::Have;
@@ -30,6 +31,8 @@ pub struct ModelDisk {
     /// `None` on a disk that no process has opened yet.
     pub(super) rows: Option<Rc<RowVersion>>,
     pub(super) fares: Rc<FareBook>,
+    /// When which part of each log was held.
+    pub(super) marks: BTreeMap<SiteId, Marks>,
     heartbeats: BTreeMap<NodeId, Heartbeat>,
 }
 

@@ -116,7 +116,7 @@ impl ModelStore {
             site: run.site,
             have: SiteHave {
                 role: open.role,
-                floor: Seq::NONE,
+                floor: self.have.get(run.site).map_or(Seq::NONE, |have| have.floor),
                 head,
             },
             changesets: 0,
@@ -185,7 +185,7 @@ impl ModelStore {
         let (log, disk) = (self.log.borrow(), self.disk.borrow());
         let ordinal = log.ordinal(range.site)?;
         let end = disk.journal_head(range.site).seq;
-        if range.first == Seq::NONE || range.first > end {
+        if range.first <= self.floor_of(range.site) || range.first > end {
             return None;
         }
         let site = log.site(ordinal);
