@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod failure;
+mod quarantine;
 mod run;
 mod status;
 mod tap;
@@ -76,6 +77,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what verified and could not be applied, with the reason; or try it again.
+    Quarantine {
+        /// Try it again, at the running gate or, when none runs, in its database.
+        #[arg(long, conflicts_with = "json")]
+        retry: bool,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the settings without starting anything.
     Config {
         #[command(subcommand)]
@@ -102,6 +112,8 @@ impl Arguments {
             } => tap::execute(&config, &card, direction, json),
             Command::Taps { last, json } => taps::execute(&config, usize::from(last), json),
             Command::Status { json } => status::execute(&config, json),
+            Command::Quarantine { retry: true, .. } => quarantine::retry(&config),
+            Command::Quarantine { json, .. } => quarantine::list(&config, json),
             Command::Config {
                 command: ConfigCommand::Check,
             } => check::execute(&config),

@@ -2,6 +2,7 @@
 
 mod health;
 mod openapi;
+mod quarantine;
 mod taps;
 
 use std::path::PathBuf;
@@ -19,10 +20,12 @@ use crate::message::Language;
 use crate::metrics::Metrics;
 use crate::node::Snapshot;
 use crate::status::{Counts, Own};
+use crate::store::Retried;
 use crate::taps::Taps;
 use crate::writer::Control;
 
 pub use openapi::document;
+pub use quarantine::{QuarantinedChange, RETRIED_MAX, RetryAnswer};
 pub use taps::{RecordedTap, TAPS_LAST_DEFAULT, TAPS_LAST_MAX, TapBody};
 
 /// Most bytes of a request's body.
@@ -63,21 +66,33 @@ impl App {
 
     /// How the node stands.
     async fn snapshot(&self) -> Result<Snapshot, Problem> {
+        self.asked(Control::Snapshot).await
+    }
+
+    /// Asks the writer.
+    async fn asked<R>(&self, question: impl FnOnce(oneshot::Sender<R>) -> Control) -> Result<R, Problem> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.0.controls.send(Control::Snapshot(answer)).await.ok()?;
+            self.0.controls.send(question(answer)).await.ok()?;
             answered.await.ok()
         };
         let stuck =
             "the writer did not answer in time: see the log; a supervisor should start the gate again";
         match tokio::time::timeout(QUESTION_MAX, asked).await {
-            Ok(Some(snapshot)) => Ok(snapshot),
+            Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the gate is stopping",
             )),
             Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, stuck)),
         }
+    }
+
+    /// Has the writer try changes of the quarantine again.
+    async fn retry_quarantine(&self) -> Result<Retried, Problem> {
+        self.asked(|answer| Control::RetryQuarantine(quarantine::RETRIED_MAX, answer))
+            .await?
+            .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
     }
 
     /// What the database tells beside its writer.
@@ -105,6 +120,8 @@ impl App {
 pub fn router(app: App, token: Token, hosts: &[String]) -> Router {
     let router = Router::new()
         .route("/v1/taps", post(taps::present).get(taps::recent))
+        .route("/v1/quarantine", get(quarantine::list))
+        .route("/v1/quarantine/retry", post(quarantine::retry))
         .route("/v1/status", get(health::status))
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))

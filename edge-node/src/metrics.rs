@@ -217,6 +217,11 @@ impl Metrics {
         self.gauge("gate_quarantined_changes", small(surroundings.set_aside.0));
         self.gauge("gate_unapplied_changes", small(surroundings.set_aside.1));
         let counters = &snapshot.counters;
+        self.total("gate_quarantined_changes_total", snapshot.counters.quarantined);
+        self.total(
+            "gate_quarantine_released_changes_total",
+            snapshot.counters.released,
+        );
         self.total("gate_ingested_changesets_total", counters.ingested);
         self.total("gate_compared_cards_total", counters.compared);
         self.total("gate_divergences_total", counters.divergences);
@@ -340,6 +345,14 @@ fn describe(recorder: &PrometheusRecorder) {
         (
             "gate_unsigned_changesets_total",
             "Own changesets that nobody can sign, as the key was replaced: an alarm.",
+        ),
+        (
+            "gate_quarantined_changes_total",
+            "Changes put into the quarantine since the start.",
+        ),
+        (
+            "gate_quarantine_released_changes_total",
+            "Changes that left the quarantine, tried again.",
         ),
         (
             "gate_pruned_changesets_total",

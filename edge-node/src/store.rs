@@ -35,6 +35,7 @@ mod inspect;
 mod journal;
 mod open;
 mod prune;
+mod quarantine;
 mod replay;
 mod retention;
 mod roster;
@@ -66,11 +67,12 @@ pub use digest::StoreDigest;
 pub use edit::GateStatus;
 pub use error::{Fault, IngestError, StoreError};
 pub use group::Group;
-pub use ingest::{Ingested, Quarantined, SLICE_CHANGES, Verified};
+pub use ingest::{Ingested, SLICE_CHANGES, Verified};
 pub use inspect::{Inspection, SiteFound};
 pub use journal::RecentTap;
 pub use open::{Opening, prepare};
 pub use prune::{Kept, Pruned};
+pub use quarantine::{QUARANTINE_TOLD_MAX, Quarantined, Retried};
 pub use retention::{Limits, Mark, Marks, Retention};
 pub use schema::{SCHEMA_VERSION, hash as schema_hash, replicated as replicated_schema};
 pub use taps::{Committed, Decided, Unrecorded};
@@ -148,6 +150,8 @@ pub struct Counters {
     pub disk_full: u64,
     /// Slices of runs refused because what is left of the disk is kept for taps.
     pub kept_out: u64,
+    /// Changes that left the quarantine, tried again.
+    pub released: u64,
     /// Changesets cut off logs.
     pub pruned: u64,
 }

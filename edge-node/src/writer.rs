@@ -23,7 +23,7 @@ use crate::clock::{Clock, Moment};
 use crate::metrics::Metrics;
 use crate::node::quiet::Quiet;
 use crate::node::{Effect, Input, Node, Snapshot, Tapped};
-use crate::store::{GROUP_TAPS_MAX, StoreError};
+use crate::store::{GROUP_TAPS_MAX, Retried, StoreError};
 
 /// Most taps in the queue; further ones are turned away.
 pub const TAP_QUEUE_MAX: usize = 1_024;
@@ -53,6 +53,8 @@ pub struct TapRequest {
 pub enum Control {
     /// How does the node stand?
     Snapshot(oneshot::Sender<Snapshot>),
+    /// Try so many changes of the quarantine again.
+    RetryQuarantine(usize, oneshot::Sender<Result<Retried, StoreError>>),
     /// Take no more taps, answer those in the queue, make everything durable, and end.
     Stop,
 }
@@ -224,6 +226,9 @@ impl<T: Trust> Writer<T> {
             Control::Snapshot(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.node.snapshot(now));
+            }
+            Control::RetryQuarantine(count_max, answer) => {
+                let _ = answer.send(self.node.retry_quarantine(now, count_max));
             }
             Control::Stop => self.stopping = true,
         }

@@ -178,7 +178,11 @@ fn show_running(status: &Status) -> io::Result<()> {
         status.quarantined,
         status.unapplied,
         status.divergences
-    ))
+    ))?;
+    if status.quarantined > 0 {
+        say("QUARANTINE verified changes cannot be applied: `edge-node quarantine` says why")?;
+    }
+    Ok(())
 }
 
 fn show_at_rest(at_rest: &AtRest) -> io::Result<()> {

@@ -5,14 +5,17 @@ use sync_shell::http::Problem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{health, taps};
+use super::{health, quarantine, taps};
 use crate::answer::TapAnswer;
 use crate::status::Status;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Gate", description = "One gate's local interface. Amounts are decimal strings in rupiah."),
-    paths(taps::present, taps::recent, health::status, health::healthz, health::metrics, serve),
+    paths(
+        taps::present, taps::recent, quarantine::list, quarantine::retry, health::status, health::healthz,
+        health::metrics, serve
+    ),
     components(schemas(TapAnswer, Status, Problem)),
     modifiers(&Bearer),
 )]
@@ -54,7 +57,15 @@ mod tests {
         let paths: Vec<&String> = document.paths.paths.keys().collect();
         assert_eq!(
             paths,
-            ["/healthz", "/metrics", "/openapi.json", "/v1/status", "/v1/taps"]
+            [
+                "/healthz",
+                "/metrics",
+                "/openapi.json",
+                "/v1/quarantine",
+                "/v1/quarantine/retry",
+                "/v1/status",
+                "/v1/taps"
+            ]
         );
         let taps = &document.paths.paths["/v1/taps"];
         assert!(taps.get.is_some() && taps.post.is_some());

@@ -38,7 +38,7 @@ impl Alarms {
         if now.quarantined > before.quarantined {
             tracing::warn!(
                 changes = now.quarantined - before.quarantined,
-                "verified changes cannot be applied and are set aside; the table quarantine says why"
+                "verified changes cannot be applied and are set aside; `edge-node quarantine` says why"
             );
         }
         self.look_at_disk(store.disk());

@@ -7,7 +7,7 @@ use sync_protocol::peer::{Input, Refusal};
 use super::work::Task;
 use super::{Effect, IDLE_MS, Node};
 use crate::clock::Moment;
-use crate::store::{IngestError, SLICE_CHANGES, Verified};
+use crate::store::{IngestError, Retried, SLICE_CHANGES, StoreError, Verified};
 
 /// Changes in one slice while no tap came for a while: larger commits, a backlog done sooner.
 pub(super) const IDLE_SLICE_CHANGES: usize = 8 * SLICE_CHANGES;
@@ -65,6 +65,20 @@ impl<T: Trust> Node<T> {
             }
             Err(error) => self.refuse(now, peer, verified.run(), &error, effects),
         }
+    }
+
+    /// Tries so many changes of the quarantine again.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn retry_quarantine(&mut self, now: Moment, count_max: usize) -> Result<Retried, StoreError> {
+        let retried = self.store.retry_quarantine(count_max)?;
+        if retried.released > 0 {
+            self.recompute_policy();
+            self.roster.rows_changed();
+            self.sealing.file_at_ms = Some(now.monotonic_ms() + IDLE_MS);
+        }
+        Ok(retried)
     }
 
     /// Counts what was not taken, tells the engine, and goes on.

@@ -131,6 +131,27 @@ impl Applier<'_> {
         Ok(true)
     }
 
+    /// Applies one change of the quarantine. Returns whether it is refused no more: applied, or kept for a later
+    /// version.
+    pub(super) fn released(
+        &mut self,
+        site: &Site,
+        seq: Seq,
+        index: u16,
+        body: &Body,
+    ) -> Result<bool, Failure> {
+        let quarantined = self.effects.quarantined;
+        if !self.kept(site, seq, index, body)? {
+            self.keep(
+                site,
+                seq,
+                usize::from(index),
+                "a kind, table or column this version does not know",
+            )?;
+        }
+        Ok(self.effects.quarantined == quarantined)
+    }
+
     fn sort_row(
         &mut self,
         site: &Site,

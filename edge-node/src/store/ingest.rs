@@ -1,7 +1,7 @@
 //! Logs of others: verified once, then appended and applied in slices, so that taps come first in between.
 //!
 //! Invariant: journal, head and tables move in one transaction, changeset by changeset; a head never moves back.
-//! What cannot be applied goes to the quarantine with its reason and never blocks its site; what a later version
+//! What cannot be applied goes to the [quarantine](super::quarantine) with its reason and never blocks its site; what a later version
 //! will understand stays listed until then ([`Store::open`] tries again). Nothing verified is ever lost.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use super::error::{Fault, IngestError};
 use super::seal::write_unfiled;
 use super::sites::{Ordinal, Site, integer, seq};
 use super::wal::WAL_PAGES;
-use super::{Store, StoreError, sql};
+use super::{Store, sql};
 
 /// Changes in one slice while taps wait: one to two milliseconds with the commit. A changeset is never split.
 pub const SLICE_CHANGES: usize = 64;
@@ -301,7 +301,7 @@ impl Store {
     }
 
     /// Tells memory what was committed.
-    fn learn(&mut self, effects: Effects) -> Result<(), Fault> {
+    pub(super) fn learn(&mut self, effects: Effects) -> Result<(), Fault> {
         self.counters.quarantined += effects.quarantined;
         self.counters.compared += effects.compared;
         self.counters.divergences += effects.divergences;
@@ -322,39 +322,6 @@ impl Store {
         }
         Ok(())
     }
-
-    /// What was verified but could not be applied.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
-        let read = || -> Result<Vec<Quarantined>, Fault> {
-            let mut statement = self.replica.prepare_cached(sql::QUARANTINE)?;
-            let rows = statement.query_map([], |row| {
-                Ok(Quarantined {
-                    site: SiteId(row.get(0)?),
-                    seq: seq(row.get(1)?),
-                    change: u16::try_from(row.get::<_, i64>(2)?).ok(),
-                    reason: row.get(3)?,
-                })
-            })?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        };
-        self.named(read())
-    }
-}
-
-/// A change that verified but could not be applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quarantined {
-    /// Its site.
-    pub site: SiteId,
-    /// Its changeset.
-    pub seq: Seq,
-    /// Its place in the changeset; `None` when the whole changeset is meant.
-    pub change: Option<u16>,
-    /// Why.
-    pub reason: String,
 }
 
 fn new_site(verified: &Verified, ordinal: Ordinal) -> Site {

@@ -12,6 +12,7 @@ use sync_protocol::wire::Heartbeat;
 use super::error::Fault;
 use super::journal::{RecentTap, newest_taps};
 use super::open::{BUSY_TIMEOUT, fares};
+use super::quarantine::{Quarantined, told};
 use super::sites::{Sites, seq};
 use super::{StoreError, schema, sql};
 
@@ -101,6 +102,14 @@ impl Inspection {
             });
         let (quarantined, unapplied) = self.named(counted.map_err(Fault::from))?;
         Ok((quarantined.unsigned_abs(), unapplied.unsigned_abs()))
+    }
+
+    /// What is in the quarantine, in order; at most [`QUARANTINE_TOLD_MAX`](super::QUARANTINE_TOLD_MAX) changes.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn quarantine(&self) -> Result<Vec<Quarantined>, StoreError> {
+        self.named(told(&self.connection))
     }
 
     /// How many cards the deny list denies now.

@@ -16,6 +16,7 @@ use sync_protocol::mutation::{Mutation, is};
 use super::ballast::Ballast;
 use super::cards::Remembered;
 use super::error::Fault;
+use super::quarantine::RETRIED_AT_START_MAX;
 use super::sites::Sites;
 use super::unfiled::Unfiled;
 use super::wal::WAL_BYTES_KEPT;
@@ -122,7 +123,10 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
     store.replay()?;
     store.writer.last = store.sites.own().map(|site| site.stamp).max().unwrap_or_default();
     store.read_mode()?;
-    match store.apply_pending() {
+    match store
+        .apply_pending()
+        .and_then(|_| store.try_retry(RETRIED_AT_START_MAX))
+    {
         Ok(_) | Err(Fault::Full) => {}
         Err(fault) => return Err(fault),
     }

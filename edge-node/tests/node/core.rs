@@ -3,15 +3,16 @@
 use edge_node::clock::Moment;
 use edge_node::node::{Effect, Input, Node, Parts, Tapped};
 use edge_node::run::{Surroundings, load_keys, node_parts, open_store};
-use sync_protocol::changeset::{Body, Run, SiteRole, Trust};
+use sync_protocol::changeset::{Body, Run, Signature, Signer as _, SiteRole, Trust};
+use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::fact::{Direction, Fact};
 use sync_protocol::have::{Have, Scope};
-use sync_protocol::id::NodeId;
+use sync_protocol::id::{NodeId, Seq};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::{Frame, Heartbeat, Hello};
 use sync_shell::identity::CertificateTrust;
 
-use crate::support::{Pen, Town, card, terminal};
+use crate::support::{Pen, Town, card, secret, terminal};
 
 const NEIGHBOUR: NodeId = NodeId(2);
 
@@ -234,4 +235,45 @@ fn links_go_to_the_configured_nodes_and_to_those_in_the_gates_table() {
         ["gate-3.example:7401", "gate-9.example:7401"],
         "not itself, another terminal, or nonsense"
     );
+}
+
+/// The hub's sign of life, as a neighbour relays it.
+fn hub_beat(t_ms: i64) -> Heartbeat {
+    let signer = Ed25519Signer::from_secret(&secret(NodeId::HUB));
+    let mut beat = Heartbeat {
+        node: NodeId::HUB,
+        key: signer.public_key(),
+        sites: Vec::new(),
+        t: Stamp::at_ms(t_ms),
+        signature: Signature([0; 64]),
+    };
+    beat.signature = signer.sign(&beat.signed_message());
+    beat
+}
+
+#[test]
+fn settled_states_are_cut_minutes_later_by_the_hubs_time_and_when_nobody_taps() {
+    let mut alone = Alone::new();
+    alone.link();
+    let settled = alone.town.stated()[1].site;
+    let floor = |alone: &Alone| alone.node.store().floor(settled).seq;
+    let begin_ms = alone.now.wall_ms;
+    alone.frame(Frame::Heartbeats(vec![hub_beat(begin_ms)]));
+    alone.pass(10_000);
+    alone.work();
+    // An hour by this gate's clock says nothing.
+    alone.pass(3_600_000);
+    alone.work();
+    assert_eq!(floor(&alone), Seq(0));
+    alone.frame(Frame::Heartbeats(vec![hub_beat(begin_ms + 16 * 60_000)]));
+    alone.pass(10_000);
+    alone.tap(Direction::Exit, alone.now.wall_ms);
+    alone.work();
+    assert_eq!(floor(&alone), Seq(0), "somebody has just tapped");
+    alone.pass(20);
+    assert!(alone.node.poll_timeout() <= alone.now.monotonic_ms());
+    alone.work();
+    assert_eq!(floor(&alone), Seq(1));
+    assert_eq!(alone.node.snapshot(alone.now).kept.pruned, 1);
+    assert_eq!(alone.node.engine().have().get(settled).unwrap().floor, Seq(1));
 }

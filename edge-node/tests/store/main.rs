@@ -7,6 +7,7 @@ mod disk;
 mod ingest;
 mod lifecycle;
 mod prune;
+mod quarantine;
 mod support;
 mod taps;
 mod views;

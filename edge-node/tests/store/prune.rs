@@ -244,7 +244,8 @@ fn a_database_of_the_first_schema_learns_its_bytes() {
     connection
         .execute_batch(
             "DROP VIEW users; ALTER TABLE sites DROP COLUMN floor_chain; ALTER TABLE sites DROP COLUMN journal_bytes;
-             ALTER TABLE cards DROP COLUMN registered_ms; DROP TABLE held_marks; DROP TABLE kept_bodies;
+             ALTER TABLE cards DROP COLUMN registered_ms; ALTER TABLE quarantine DROP COLUMN attempts;
+             DROP TABLE held_marks; DROP TABLE kept_bodies;
              PRAGMA user_version = 1",
         )
         .unwrap();

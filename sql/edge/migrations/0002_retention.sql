@@ -27,3 +27,6 @@ CREATE TABLE kept_bodies (
 
 -- When the card was issued, once the fact that says so is cut.
 ALTER TABLE cards ADD COLUMN registered_ms INTEGER;
+
+-- How often a change was tried again: the least tried come first.
+ALTER TABLE quarantine ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;

@@ -1,12 +1,15 @@
 //! Benchmarks. Every figure is shown beside a floor or peer measured in the same run, so that a slow or noisy
 //! machine shifts both.
 
+pub mod catch_up;
 pub mod clock;
 pub mod decide;
+mod filled;
 pub mod fold;
 mod gates;
 pub mod hub_merge;
 pub mod simulator;
+pub mod size;
 pub mod store;
 pub mod tap_http;
 pub mod visible;
@@ -77,6 +80,22 @@ pub const ALL: &[Benchmark] = &[
     Benchmark {
         names: &["visible_p50_ms", "visible_p99_ms"],
         run: visible::visible,
+    },
+    Benchmark {
+        names: &["catchup_100k_s"],
+        run: catch_up::catch_up,
+    },
+    Benchmark {
+        names: &["disk_per_tap_bytes"],
+        run: size::disk_per_tap,
+    },
+    Benchmark {
+        names: &["rss_122k_taps_mb"],
+        run: size::rss_taps,
+    },
+    Benchmark {
+        names: &["rss_1m_cards_mb"],
+        run: size::rss_cards,
     },
     Benchmark {
         names: &["hub_merge_per_s", "hub_merge_vs_copy_ratio"],

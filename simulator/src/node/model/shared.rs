@@ -259,6 +259,7 @@ impl SharedLog {
             seq,
             change: index.and_then(|index| u16::try_from(index).ok()),
             reason,
+            attempts: 0,
         };
         self.quarantine.push((ordinal, quarantined));
     }

@@ -1,0 +1,1 @@
+SELECT site, seq, change FROM quarantine ORDER BY attempts, site, seq, change LIMIT ?1
