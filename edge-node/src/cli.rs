@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod enroll;
 mod failure;
 mod quarantine;
 mod run;
@@ -86,6 +87,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Get this gate's first certificate from the hub, by a token of `hub enroll-token`.
+    Enroll {
+        /// The token; `-` reads it from standard input.
+        #[arg(value_name = "TOKEN")]
+        token: String,
+        /// Replace the key and certificate that are here. The old key is gone then.
+        #[arg(long)]
+        replace: bool,
+    },
     /// Look at the settings without starting anything.
     Config {
         #[command(subcommand)]
@@ -114,6 +124,7 @@ impl Arguments {
             Command::Status { json } => status::execute(&config, json),
             Command::Quarantine { retry: true, .. } => quarantine::retry(&config),
             Command::Quarantine { json, .. } => quarantine::list(&config, json),
+            Command::Enroll { token, replace } => enroll::execute(&config, &token, replace),
             Command::Config {
                 command: ConfigCommand::Check,
             } => check::execute(&config),

@@ -7,6 +7,7 @@
 pub mod ca;
 pub mod card;
 pub mod desk;
+pub mod enrol;
 pub mod failure;
 pub mod fares;
 pub mod gate;
@@ -87,6 +88,8 @@ pub enum DatabaseCommand {
     /// Gates in the shared table.
     #[command(subcommand)]
     Gate(gate::GateCommand),
+    /// Makes a token that lets one gate enrol, once.
+    EnrollToken(enrol::EnrollTokenArguments),
 }
 
 /// Flags of `hub run`.
@@ -136,6 +139,7 @@ pub async fn execute(line: CommandLine, surroundings: Surroundings) -> Result<()
         DatabaseCommand::Topup(arguments) => card::top_up(arguments, &config, &surroundings).await,
         DatabaseCommand::Fares(command) => fares::execute(command, &config, &surroundings).await,
         DatabaseCommand::Gate(command) => gate::execute(command, &config, &surroundings).await,
+        DatabaseCommand::EnrollToken(arguments) => enrol::token(arguments, &config, &surroundings).await,
     }
 }
 

@@ -35,6 +35,8 @@ pub struct HubConfig {
     pub http: HttpConfig,
     /// The links to gates.
     pub sync: SyncConfig,
+    /// The authority that certifies gates.
+    pub authority: AuthorityConfig,
     /// The settler and what it decides by.
     pub settle: SettleConfig,
     /// What is logged.
@@ -94,8 +96,20 @@ pub struct HttpConfig {
 pub struct SyncConfig {
     /// Where gates connect (QUIC).
     pub listen: SocketAddr,
+    /// How gates reach that port, `host:port`: what enrolment tokens say. Empty: `listen`, if it names an address.
+    pub advertise: String,
     /// Most bytes of changesets that are asked for, or here and not yet stored.
     pub in_flight_bytes: usize,
+}
+
+/// The authority that certifies gates.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthorityConfig {
+    /// The folder with `ca.key` and `ca.crt`, made by `hub ca init`. Empty: gates cannot enrol or renew here.
+    pub dir: PathBuf,
+    /// How long a certificate is valid, days. A gate asks for the next one when half of that is over.
+    pub certificate_days: u32,
 }
 
 /// The settler.
@@ -144,6 +158,7 @@ impl Default for HubConfig {
             database: DatabaseConfig::default(),
             http: HttpConfig::default(),
             sync: SyncConfig::default(),
+            authority: AuthorityConfig::default(),
             settle: SettleConfig::default(),
             log: LogConfig::default(),
         }
@@ -176,7 +191,17 @@ impl Default for SyncConfig {
     fn default() -> SyncConfig {
         SyncConfig {
             listen: SocketAddr::from(([0, 0, 0, 0], 7501)),
+            advertise: String::new(),
             in_flight_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for AuthorityConfig {
+    fn default() -> AuthorityConfig {
+        AuthorityConfig {
+            dir: PathBuf::new(),
+            certificate_days: 90,
         }
     }
 }
@@ -257,6 +282,14 @@ impl HubConfig {
         if self.sync.in_flight_bytes < 1 << 20 {
             let allowed = "at least 1048576 bytes are needed";
             return refuse("sync.in_flight_bytes", &self.sync.in_flight_bytes, allowed);
+        }
+        if !(1..=3_650).contains(&self.authority.certificate_days) {
+            let allowed = "1 to 3650 days are allowed";
+            return refuse(
+                "authority.certificate_days",
+                &self.authority.certificate_days,
+                allowed,
+            );
         }
         if self.http.token_file.as_os_str().is_empty() && !self.http.listen.ip().is_loopback() {
             let allowed = "name a token file, or listen on a loopback address";
@@ -354,6 +387,10 @@ mod tests {
             ("[settle]\nchangesets_max = 0\n", "settle.changesets_max"),
             ("[database]\nconnections_max = 1\n", "database.connections_max"),
             ("[sync]\nin_flight_bytes = 5\n", "sync.in_flight_bytes"),
+            (
+                "[authority]\ncertificate_days = 0\n",
+                "authority.certificate_days",
+            ),
             (
                 "[http]\nlisten = \"0.0.0.0:7500\"\ntoken_file = \"\"\n",
                 "http.token_file",

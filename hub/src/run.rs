@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 pub use crate::config::HubConfig;
-pub use start::StartError;
+pub use start::{StartError, load_authority};
 
 use crate::clock::Clock;
 use crate::databases::Pools;

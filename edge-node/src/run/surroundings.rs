@@ -44,6 +44,14 @@ impl Surroundings {
         Surroundings { barrier, ..self }
     }
 
+    /// 32 random bytes for a new key.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub fn secret(&self) -> Result<[u8; 32], StartError> {
+        self.entropy()
+    }
+
     /// Random bytes.
     pub(super) fn entropy<const N: usize>(&self) -> Result<[u8; N], StartError> {
         let mut bytes = [0; N];

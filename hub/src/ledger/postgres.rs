@@ -16,6 +16,7 @@
 //! (tests/postgres/equality.rs), and the audit of both holds ([`PostgresLedger::audit`]: I2, I8).
 
 mod audit;
+mod certificates;
 mod columns;
 mod error;
 mod execute;
@@ -36,6 +37,7 @@ use sqlx::postgres::PgPool;
 use sync_protocol::fare::FareBook;
 use sync_protocol::time::DAY_MS;
 
+pub use certificates::{EnrolRow, Enrolling, IssuedRow};
 pub use error::LedgerError;
 pub use lease::{Holder, LEASE_S, Lease, Term};
 pub use money::HoldRecord;

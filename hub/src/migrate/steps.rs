@@ -37,7 +37,7 @@ impl Service {
         match self {
             Service::User => steps!("user_service_db": "0001_users"),
             Service::Terminal => steps!("terminal_service_db": "0001_terminals"),
-            Service::Transaction => steps!("transaction_service_db": "0001_ledger"),
+            Service::Transaction => steps!("transaction_service_db": "0001_ledger", "0002_certificates"),
             // Their tables come with their services.
             Service::Journey | Service::Notification | Service::Analytics => &[],
         }

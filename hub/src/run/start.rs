@@ -1,10 +1,11 @@
 //! Starting: everything that can be wrong is found here, before anything is taken from anybody.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sync_shell::http::{BindError, Token, TokenError, bind};
-use sync_shell::identity::{IdentityError, NodeKeys};
+use sync_shell::identity::{Authority, IdentityError, NodeKeys};
 use sync_shell::links::{LinkError, Links, LinksConfig};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,13 +15,14 @@ use tracing::{info, warn};
 use super::parts::{self, Ground};
 use super::{Hub, HubConfig};
 use crate::backoff::Backoff;
+use crate::certifier::Office;
 use crate::clock::{Clock, ClockError};
 use crate::config::ConfigError;
 use crate::databases::{self, Pools};
 use crate::ledger::postgres::{LedgerError, PostgresLedger};
 use crate::migrate::MigrateError;
 use crate::net;
-use crate::settler::{Authority, NotTheHub};
+use crate::settler::{self, NotTheHub};
 
 /// A certificate that ends sooner than this is worth a warning at start.
 const CERTIFICATE_WARNING_MS: i64 = 30 * sync_protocol::time::DAY_MS;
@@ -37,6 +39,12 @@ pub enum StartError {
     /// The keys are missing or damaged.
     #[error(transparent)]
     Keys(#[from] IdentityError),
+    /// The authority's folder is not that of the hub's keys.
+    #[error(
+        "authority.dir {} holds another authority than the hub's keys were issued by: name the folder that `hub ca init` \
+         made together with them", .0.display()
+    )]
+    OtherAuthority(PathBuf),
     /// The keys are a gate's.
     #[error(transparent)]
     NotTheHub(#[from] NotTheHub),
@@ -83,8 +91,9 @@ impl Hub {
         clock.check()?;
         config.check()?;
         let keys = Arc::new(NodeKeys::load(&config.keys)?);
-        let authority = Authority::new(&keys)?;
+        let authority = settler::Authority::new(&keys)?;
         check_certificate(&keys, &clock)?;
+        let certifying = load_authority(&config, &keys)?;
         let metrics = crate::metrics::install()?;
         let token = match config.http.token_file.as_os_str().is_empty() {
             true => None,
@@ -104,7 +113,14 @@ impl Hub {
 
         let (events_in, events) = mpsc::channel(net::EVENTS_MAX);
         let seed = seed(&random());
-        let links = Links::start(
+        let office = Office {
+            authority: certifying,
+            ledger: ledger.clone(),
+            clock,
+            valid_days: config.authority.certificate_days,
+            patience: Duration::from_millis(config.database.transaction_timeout_ms),
+        };
+        let links = Links::start_certifying(
             LinksConfig {
                 listen: config.sync.listen,
                 keys: Arc::clone(&keys),
@@ -112,6 +128,7 @@ impl Hub {
                 admits: Arc::new(|_| true),
                 seed,
             },
+            office.certifier(),
             events_in,
         )?;
         let http_address = listener.local_addr().unwrap_or(config.http.listen);
@@ -143,6 +160,22 @@ impl Hub {
             pools,
         })
     }
+}
+
+/// The authority, if its key is at hand here.
+///
+/// # Errors
+/// Its folder is named and cannot be used, or it is not the authority of the hub's own keys.
+pub fn load_authority(config: &HubConfig, keys: &NodeKeys) -> Result<Option<Arc<Authority>>, StartError> {
+    let dir = &config.authority.dir;
+    if dir.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let authority = Authority::load(dir)?;
+    if authority.fingerprint() != keys.authority_fingerprint() {
+        return Err(StartError::OtherAuthority(dir.clone()));
+    }
+    Ok(Some(Arc::new(authority)))
 }
 
 fn check_certificate(keys: &NodeKeys, clock: &Clock) -> Result<(), StartError> {

@@ -14,7 +14,9 @@ mod authority;
 mod certificate;
 mod error;
 mod files;
+mod fingerprint;
 mod keys;
+mod newcomer;
 mod trust;
 
 use std::fmt;
@@ -22,9 +24,11 @@ use std::fmt;
 use sync_protocol::changeset::PublicKey;
 use sync_protocol::id::{NodeId, TerminalCode};
 
-pub use authority::{AUTHORITY_VALID_MS, Authority, Issued};
+pub use authority::{AUTHORITY_VALID_MS, Authority, Certified, Issued};
 pub use error::{CertificateError, IdentityError};
+pub use fingerprint::{Fingerprint, hexadecimal};
 pub use keys::NodeKeys;
+pub use newcomer::Newcomer;
 pub use trust::CertificateTrust;
 
 /// The name every certificate carries, and the TLS server name everybody dials.
@@ -53,6 +57,14 @@ impl Identity {
     /// It is no certificate of a node, read strictly: see [`CertificateError`].
     pub fn from_certificate(der: &[u8]) -> Result<Identity, IdentityError> {
         Ok(certificate::read_node(der)?.identity)
+    }
+
+    /// The key in a certificate (DER) that may be anybody's, such as a newcomer's own.
+    ///
+    /// # Errors
+    /// It is no certificate with an Ed25519 key and signature.
+    pub fn key_in(der: &[u8]) -> Result<PublicKey, IdentityError> {
+        Ok(certificate::key_of(der)?)
     }
 
     /// The name that says who: `hub.sync.internal`, or such as `gate-3.terminal-a.sync.internal`.

@@ -21,6 +21,10 @@
 //! came for 4-5 s is closed, which the other end hears even if only this direction fails. A node that was killed and
 //! started again answers what its peers still send with a stateless reset, so they know at once.
 //!
+//! # A node that certifies
+//! The hub answers requests for certificates on the same port ([`crate::certify`]). It lets everybody through the
+//! handshake who holds a key, and asks of whoever wants a link afterwards what the handshake asks elsewhere.
+//!
 //! # Invariants
 //! - Whoever does not prove an admitted certificate causes no [`LinkEvent`] and gets no frame
 //!   (`tests/links/strangers.rs`).
@@ -38,11 +42,11 @@ mod link;
 mod registry;
 mod stats;
 mod supervise;
-mod tls;
+pub(crate) mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use sync_protocol::id::NodeId;
@@ -51,6 +55,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use crate::certify::Certifier;
 use crate::identity::{Identity, NodeKeys};
 use lane::Lane;
 use limits::{CLOSE_MAX, FLUSH_MAX, LIVE_FRAME_BYTES_MAX, SOCKET_BUFFER_BYTES};
@@ -125,6 +130,9 @@ pub enum LinkError {
     /// The key or the certificates do not serve for TLS.
     #[error("the node's key and certificates do not serve for links: {0}")]
     Tls(String),
+    /// A renewed certificate that is for another node or another key.
+    #[error("the renewed certificate is for another node or another key: it is not used")]
+    OtherIdentity,
     /// Not called from a runtime.
     #[error("links must be started inside a tokio runtime")]
     Runtime,
@@ -141,8 +149,10 @@ struct Shared {
     identity: Identity,
     address: SocketAddr,
     endpoint: Endpoint,
-    client: quinn::ClientConfig,
+    client: RwLock<quinn::ClientConfig>,
     admits: Admits,
+    /// At a node that certifies: what the handshake left to be asked, and who answers requests.
+    certifies: Option<(tls::Admission, Certifier)>,
     events: mpsc::Sender<LinkEvent>,
     registry: Registry,
     refusals: RefusalCounters,
@@ -161,16 +171,41 @@ impl Links {
     /// # Errors
     /// The port is taken or the keys do not serve.
     pub fn start(config: LinksConfig, events: mpsc::Sender<LinkEvent>) -> Result<Links, LinkError> {
+        Links::start_with(config, None, events)
+    }
+
+    /// As [`Links::start`], and answers requests for certificates on the same port.
+    ///
+    /// # Errors
+    /// As [`Links::start`].
+    pub fn start_certifying(
+        config: LinksConfig,
+        certifier: Certifier,
+        events: mpsc::Sender<LinkEvent>,
+    ) -> Result<Links, LinkError> {
+        Links::start_with(config, Some(certifier), events)
+    }
+
+    fn start_with(
+        config: LinksConfig,
+        certifier: Option<Certifier>,
+        events: mpsc::Sender<LinkEvent>,
+    ) -> Result<Links, LinkError> {
         let runtime = Handle::try_current().map_err(|_| LinkError::Runtime)?;
-        let server = tls::server(&config.keys)?;
+        let server = tls::server(&config.keys, certifier.is_some())?;
+        let certifies = match certifier {
+            Some(certifier) => Some((tls::Admission::new(&config.keys)?, certifier)),
+            None => None,
+        };
         let client = tls::client(&config.keys)?;
         let (endpoint, address) = listen(config.listen, tls::endpoint(&config.keys, config.seed), server)?;
         let shared = Arc::new(Shared {
             identity: *config.keys.identity(),
             address,
             endpoint,
-            client,
+            client: RwLock::new(client),
             admits: config.admits,
+            certifies,
             events,
             registry: Registry::default(),
             refusals: RefusalCounters::default(),
@@ -238,6 +273,21 @@ impl Links {
         for link in self.shared.registry.find(&[peer]) {
             link.close(code::CLOSED, reason);
         }
+    }
+
+    /// Uses a renewed certificate from the next handshake on. Links that stand go on.
+    ///
+    /// # Errors
+    /// The certificate does not serve, or is another node's or key's: then the old one stays in use.
+    pub fn reload(&self, keys: &NodeKeys) -> Result<(), LinkError> {
+        if *keys.identity() != self.shared.identity {
+            return Err(LinkError::OtherIdentity);
+        }
+        let server = tls::server(keys, self.shared.certifies.is_some())?;
+        let client = tls::client(keys)?;
+        self.shared.endpoint.set_server_config(Some(server));
+        *self.shared.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+        Ok(())
     }
 
     /// The links that stand, in order of their peers.

@@ -217,7 +217,7 @@ fn files_that_do_not_serve_say_which_and_what_to_do() {
     assert!(open_key.contains("(mode 0640): run chmod 600 "), "{open_key}");
     let missing = told(&|folder| fs::remove_file(folder.join("node.crt")).unwrap());
     assert!(
-        missing.contains("node.crt is missing: have the authority issue it with `hub ca issue`"),
+        missing.contains("node.crt is missing: enrol this node with `edge-node enroll`"),
         "{missing}"
     );
     let empty = told(&|folder| fs::write(folder.join("ca.crt"), "").unwrap());

@@ -110,7 +110,8 @@ impl Hub {
             "database_url = \"{database_url}\"\ndatabase_prefix = \"{prefix}\"\nredis_url = \"{redis_url}\"\n\
              keys = \"{keys}\"\n\n\
              [http]\nlisten = \"{http}\"\ntoken_file = \"{token}\"\n\n\
-             [sync]\nlisten = \"{sync}\"\n",
+             [sync]\nlisten = \"{sync}\"\n\n\
+             [authority]\ndir = \"{authority}\"\n",
             database_url = self.database_url,
             prefix = self.database_prefix,
             redis_url = self.redis_url,
@@ -118,6 +119,7 @@ impl Hub {
             http = self.http,
             token = self.token_file().display(),
             sync = self.sync,
+            authority = self.folder.join("ca").display(),
         );
         let file = self.config_file();
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))

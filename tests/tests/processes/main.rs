@@ -2,6 +2,7 @@
 
 mod books;
 mod certificates;
+mod enrolment;
 mod full_disk;
 mod gate_killed;
 mod hub_killed;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ED25519, SanType, SerialNumber, date_time_ymd,
+    KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
+    date_time_ymd,
 };
 use sync_protocol::changeset::{PublicKey, Signer};
 use sync_protocol::ed25519::Ed25519Signer;
@@ -14,7 +15,7 @@ use sync_protocol::time::DAY_MS;
 
 use super::certificate::AuthorityCertificate;
 use super::files::{self, Existing};
-use super::{COMMON_NAME, Identity, IdentityError, identity_name};
+use super::{COMMON_NAME, Fingerprint, Identity, IdentityError, identity_name};
 
 /// How long an authority's certificate is valid, in milliseconds: about twenty years.
 pub const AUTHORITY_VALID_MS: i64 = 20 * 365 * DAY_MS;
@@ -110,10 +111,31 @@ impl Authority {
         not_before_ms: i64,
         not_after_ms: i64,
     ) -> Result<Issued, IdentityError> {
+        let certified = self.certify(node, terminal, &public_key(secret), not_before_ms, not_after_ms)?;
+        Ok(Issued {
+            identity: certified.identity,
+            key_pem: key_pair(secret)?.serialize_pem(),
+            certificate_pem: certified.pem,
+            authority_pem: self.certificate_pem.clone(),
+            authority: self.certificate.clone(),
+        })
+    }
+
+    /// Certifies a key whose secret the node keeps to itself. Whoever calls has seen proof that the node holds it.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn certify(
+        &self,
+        node: NodeId,
+        terminal: Option<TerminalCode>,
+        key: &PublicKey,
+        not_before_ms: i64,
+        not_after_ms: i64,
+    ) -> Result<Certified, IdentityError> {
         if node.is_hub() != terminal.is_none() {
             return Err(IdentityError::Terminal);
         }
-        let key = key_pair(secret)?;
         let name = identity_name(node, terminal);
         let mut params = CertificateParams::default();
         params.distinguished_name = named(&name);
@@ -129,15 +151,54 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
         ];
         set_validity(&mut params, not_before_ms, not_after_ms)?;
-        params.serial_number = Some(serial(&public_key(secret), not_before_ms));
-        let certificate = params.signed_by(&key, &self.issuer).map_err(issue_failed)?;
-        Ok(Issued {
+        params.serial_number = Some(serial(key, not_before_ms));
+        let certificate = params
+            .signed_by(&NodeKey(*key), &self.issuer)
+            .map_err(issue_failed)?;
+        Ok(Certified {
             identity: Identity::from_certificate(certificate.der())?,
-            key_pem: key.serialize_pem(),
-            certificate_pem: certificate.pem(),
-            authority_pem: self.certificate_pem.clone(),
-            authority: self.certificate.clone(),
+            pem: certificate.pem(),
         })
+    }
+
+    /// Its certificate, PEM.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// Whether a certificate (DER) is its own. Asks no clock.
+    #[must_use]
+    pub fn issued(&self, der: &[u8]) -> bool {
+        self.certificate.issued(der)
+    }
+
+    /// What names this authority: see [`Fingerprint`].
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.certificate.fingerprint()
+    }
+}
+
+/// A certificate that an authority issued for a key it was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// Whose it is.
+    pub identity: Identity,
+    /// The certificate, PEM.
+    pub pem: String,
+}
+
+/// A node's public key, as certificates state it.
+struct NodeKey(PublicKey);
+
+impl PublicKeyData for NodeKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
     }
 }
 
@@ -172,20 +233,27 @@ impl Issued {
     }
 
     fn write_all(&self, folder: &Path, existing: Existing) -> Result<(), IdentityError> {
-        let authority = folder.join(AUTHORITY_CERTIFICATE);
-        match files::read_certificate(&authority, "") {
-            Ok(there) if there.der != self.authority.der => {
-                return Err(IdentityError::OtherInstallation { path: authority });
-            }
-            Ok(_) => {}
-            Err(IdentityError::Missing { .. }) => {
-                files::make_folder(folder)?;
-                files::write_public(&authority, &self.authority_pem, Existing::Keep)?;
-            }
-            Err(error) => return Err(error),
-        }
+        write_authority(folder, &self.authority, &self.authority_pem)?;
         files::write_private(&folder.join(NODE_KEY), &self.key_pem, existing)?;
         files::write_public(&folder.join(NODE_CERTIFICATE), &self.certificate_pem, existing)
+    }
+}
+
+/// Puts the authority's certificate into a node's folder, unless it is there.
+pub(super) fn write_authority(
+    folder: &Path,
+    authority: &AuthorityCertificate,
+    pem: &str,
+) -> Result<(), IdentityError> {
+    let path = folder.join(AUTHORITY_CERTIFICATE);
+    match files::read_certificate(&path, "") {
+        Ok(there) if there.der != authority.der => Err(IdentityError::OtherInstallation { path }),
+        Ok(_) => Ok(()),
+        Err(IdentityError::Missing { .. }) => {
+            files::make_folder(folder)?;
+            files::write_public(&path, pem, Existing::Keep)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -198,13 +266,13 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-fn named(name: &str) -> DistinguishedName {
+pub(super) fn named(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
 }
 
-fn set_validity(
+pub(super) fn set_validity(
     params: &mut CertificateParams,
     not_before_ms: i64,
     not_after_ms: i64,
@@ -235,14 +303,14 @@ fn serial(key: &PublicKey, not_before_ms: i64) -> SerialNumber {
     SerialNumber::from_slice(&bytes)
 }
 
-fn key_pair(secret: &[u8; 32]) -> Result<KeyPair, IdentityError> {
+pub(super) fn key_pair(secret: &[u8; 32]) -> Result<KeyPair, IdentityError> {
     KeyPair::from_pkcs8_der_and_sign_algo(&files::pkcs8(secret), &PKCS_ED25519).map_err(issue_failed)
 }
 
-fn public_key(secret: &[u8; 32]) -> PublicKey {
+pub(super) fn public_key(secret: &[u8; 32]) -> PublicKey {
     Ed25519Signer::from_secret(secret).public_key()
 }
 
-fn issue_failed(error: rcgen::Error) -> IdentityError {
+pub(super) fn issue_failed(error: rcgen::Error) -> IdentityError {
     IdentityError::Issue(error.to_string())
 }

@@ -8,7 +8,7 @@ use x509_parser::oid_registry::OID_SIG_ED25519;
 use x509_parser::parse_x509_certificate;
 use x509_parser::x509::X509Version;
 
-use super::{COMMON_NAME, CertificateError, Identity, parse_identity_name};
+use super::{COMMON_NAME, CertificateError, Fingerprint, Identity, parse_identity_name};
 
 /// Bytes of an Ed25519 signature.
 const SIGNATURE_BYTES: usize = 64;
@@ -18,6 +18,7 @@ const ED25519_SIGNATURE_HEAD: [u8; 10] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x
 /// What a node's certificate says.
 pub(super) struct NodeCertificate {
     pub(super) identity: Identity,
+    pub(super) not_before_ms: i64,
     pub(super) not_after_ms: i64,
 }
 
@@ -31,6 +32,7 @@ pub(super) fn read_node(der: &[u8]) -> Result<NodeCertificate, CertificateError>
     let (node, terminal) = names(&certificate)?;
     Ok(NodeCertificate {
         identity: Identity { node, terminal, key },
+        not_before_ms: seconds_as_ms(certificate.validity().not_before.timestamp()),
         not_after_ms: not_after_ms(&certificate),
     })
 }
@@ -64,6 +66,11 @@ impl AuthorityCertificate {
             return Err(CertificateError::Role("it is not self-signed"));
         }
         Ok(authority)
+    }
+
+    /// SHA-256 of the certificate: what `openssl x509 -fingerprint -sha256` shows.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.der)
     }
 
     /// Whether a certificate (DER) bears this authority's signature. Asks no clock.
@@ -155,6 +162,15 @@ fn names(certificate: &X509Certificate<'_>) -> Result<Names, CertificateError> {
 }
 
 fn not_after_ms(certificate: &X509Certificate<'_>) -> i64 {
-    let seconds = certificate.validity().not_after.timestamp();
+    seconds_as_ms(certificate.validity().not_after.timestamp())
+}
+
+fn seconds_as_ms(seconds: i64) -> i64 {
     seconds.saturating_mul(sync_protocol::time::SECOND_MS)
+}
+
+/// The key in any certificate with an Ed25519 key and signature, whoever issued it and whomever it names: what a
+/// node shows that has no certificate yet. That it holds the key is TLS's to prove.
+pub(super) fn key_of(der: &[u8]) -> Result<PublicKey, CertificateError> {
+    ed25519_key(&parse(der)?)
 }

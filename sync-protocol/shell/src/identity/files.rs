@@ -118,6 +118,12 @@ pub(super) fn write_public(path: &Path, pem: &str, existing: Existing) -> Result
     write(path, pem, PUBLIC_MODE, existing)
 }
 
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), IdentityError> {
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| unwritable(folder, source))
+}
+
 /// Writes aside, then moves into place: a crash leaves the old file or the new one.
 fn write(path: &Path, text: &str, mode: u32, existing: Existing) -> Result<(), IdentityError> {
     let aside = aside(path);

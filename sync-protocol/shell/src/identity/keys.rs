@@ -8,15 +8,17 @@ use sync_protocol::ed25519::Ed25519Signer;
 
 use super::authority::{AUTHORITY_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY};
 use super::certificate::{self, AuthorityCertificate};
-use super::{CertificateTrust, Identity, IdentityError, files};
+use super::files::Existing;
+use super::{CertificateError, CertificateTrust, Fingerprint, Identity, IdentityError, files, newcomer};
 
-const ADVICE: &str = "have the authority issue it with `hub ca issue` and copy the folder here";
+const ADVICE: &str = "enrol this node with `edge-node enroll`, or have the authority issue it with `hub ca issue` and copy the folder here";
 
 /// A node's key and certificate, and the authority it believes.
 pub struct NodeKeys {
     identity: Identity,
     secret: [u8; 32],
     certificate: Vec<u8>,
+    valid_from_ms: i64,
     expires_at_ms: i64,
     authority: AuthorityCertificate,
 }
@@ -59,8 +61,32 @@ impl NodeKeys {
             identity: node.identity,
             secret,
             certificate: der,
+            valid_from_ms: node.not_before_ms,
             expires_at_ms: node.not_after_ms.min(authority.not_after_ms),
             authority,
+        })
+    }
+
+    /// Puts a renewed certificate (PEM) in the place of the one in `folder`, durably, and gives the keys with it.
+    ///
+    /// # Errors
+    /// It is not for this node and key, not of this authority, or cannot be written: then the old one stays.
+    pub fn renew(&self, folder: &Path, certificate_pem: &str) -> Result<NodeKeys, IdentityError> {
+        let der = newcomer::der(certificate_pem)?;
+        let node = certificate::read_node(&der)?;
+        if node.identity != self.identity || !self.authority.issued(&der) {
+            let reason = "it is not for this node and its key, or of another authority";
+            return Err(CertificateError::Role(reason).into());
+        }
+        files::write_public(&folder.join(NODE_CERTIFICATE), certificate_pem, Existing::Replace)?;
+        files::sync_folder(folder)?;
+        Ok(NodeKeys {
+            identity: self.identity,
+            secret: self.secret,
+            certificate: der,
+            valid_from_ms: node.not_before_ms,
+            expires_at_ms: node.not_after_ms.min(self.authority.not_after_ms),
+            authority: self.authority.clone(),
         })
     }
 
@@ -92,6 +118,18 @@ impl NodeKeys {
     #[must_use]
     pub fn expires_at_ms(&self) -> i64 {
         self.expires_at_ms
+    }
+
+    /// When the certificate begins: milliseconds since 1970.
+    #[must_use]
+    pub fn valid_from_ms(&self) -> i64 {
+        self.valid_from_ms
+    }
+
+    /// What names the authority this node believes.
+    #[must_use]
+    pub fn authority_fingerprint(&self) -> Fingerprint {
+        self.authority.fingerprint()
     }
 
     /// A key derived from this node's secret for one purpose: the same at every start.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use quinn::Incoming;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::establish::{count_failed_handshake, establish};
 use super::limits::{ADDRESSES_MAX, ATTEMPTS_PER_ADDRESS_MAX, HANDSHAKES_MAX, HANDSHAKES_PER_ADDRESS_MAX};
+use super::{Shared, tls};
+use crate::certify;
 
 /// Accepts connections until the node stops.
 pub(super) async fn accept_all(shared: Arc<Shared>) {
@@ -62,6 +63,11 @@ async fn shake_hands(shared: Arc<Shared>, incoming: Incoming, _place: Place) {
             return;
         }
     };
+    if let Some((_, certifier)) = &shared.certifies
+        && tls::wants_certificate(&connection)
+    {
+        return certify::serve(connection, Arc::clone(certifier)).await;
+    }
     if let Err(reason) = establish(&shared, connection, false).await {
         tracing::debug!(%address, %reason, "no link");
     }

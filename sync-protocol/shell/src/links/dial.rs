@@ -1,7 +1,7 @@
 //! Those whom this node dials, again and again while no link to them stands.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use sync_protocol::id::NodeId;
 use tokio::time::Instant;
@@ -67,7 +67,11 @@ async fn resolve(target: &str) -> Result<Vec<SocketAddr>, NoLink> {
 }
 
 async fn dial_address(shared: &Arc<Shared>, address: SocketAddr) -> Result<NodeId, NoLink> {
-    let client = shared.client.clone();
+    let client = shared
+        .client
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     let connecting = shared
         .endpoint
         .connect_with(client, address, COMMON_NAME)

@@ -9,9 +9,10 @@ use sync_protocol::id::NodeId;
 use super::Shared;
 use super::lane::{self, Beginning, LaneFault, Lanes, Reader};
 use super::limits::ESTABLISH_MAX;
-use super::link::{self, NewLink, code, in_words, is_certificate_code};
+use super::link::{self, NewLink, code, in_words};
 use super::registry::{Entered, NotEntered};
 use super::supervise;
+use super::tls::is_certificate_error;
 use crate::identity::Identity;
 
 /// Why a connection became no link.
@@ -132,6 +133,10 @@ fn identify(shared: &Shared, connection: &Connection) -> Result<Identity, NoLink
     let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
     let certificate = chain.as_ref().and_then(|chain| chain.first());
     let certificate = certificate.ok_or_else(|| NoLink::Certificate("it shows no certificate".to_owned()))?;
+    if let Some((admission, _)) = &shared.certifies {
+        let chain = chain.as_deref().map_or(&[][..], Vec::as_slice);
+        admission.check(chain).map_err(NoLink::Certificate)?;
+    }
     let peer =
         Identity::from_certificate(certificate).map_err(|error| NoLink::Certificate(error.to_string()))?;
     if peer.node == shared.identity.node {
@@ -180,9 +185,7 @@ fn no_link(fault: LaneFault, peer: NodeId) -> NoLink {
 
 /// Counts a handshake that failed because of the other end's certificate.
 pub(super) fn count_failed_handshake(shared: &Shared, error: &ConnectionError) {
-    if let ConnectionError::TransportError(error) = error
-        && is_certificate_code(error.code.into())
-    {
+    if is_certificate_error(error) {
         shared.refusals.certificates.add(1);
     }
 }

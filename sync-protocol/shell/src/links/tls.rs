@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::crypto::{CryptoError, HmacKey};
 use quinn::{
     AckFrequencyConfig, ClientConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout,
@@ -12,8 +12,9 @@ use quinn::{
 use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 
@@ -22,6 +23,8 @@ use super::limits::{
     ACK_DELAY_MAX, CONNECTION_WINDOW_BYTES, HANDSHAKES_MAX, IDLE_MAX, INCOMING_BYTES_MAX, INITIAL_RTT,
     KEEP_ALIVE, RESET_SPACING, SEND_WINDOW_BYTES, STREAM_WINDOW_BYTES,
 };
+use super::link::is_certificate_code;
+use crate::certify::{self, AnyKey};
 use crate::identity::NodeKeys;
 
 /// The application protocol, by ALPN.
@@ -31,18 +34,28 @@ const STREAMS: u32 = 2;
 /// Bytes of a connection id.
 const CONNECTION_ID_BYTES: usize = 8;
 
-pub(super) fn server(keys: &NodeKeys) -> Result<ServerConfig, LinkError> {
+/// How this node answers those who dial it. One that certifies lets everybody through the handshake who holds a key,
+/// and asks [`Admission`] about the certificate afterwards.
+pub(super) fn server(keys: &NodeKeys, certifies: bool) -> Result<ServerConfig, LinkError> {
     let provider = provider();
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(keys)?, Arc::clone(&provider))
-        .build()
-        .map_err(refused)?;
+    let verifier: Arc<dyn ClientCertVerifier> = match certifies {
+        true => Arc::new(AnyKey::new()),
+        false => linkable(keys)?,
+    };
+    let mut chain = vec![keys.tls_certificate()];
+    if certifies {
+        chain.push(keys.tls_authority());
+    }
     let mut tls = rustls::ServerConfig::builder_with_details(provider, Arc::new(SystemTimeOrNone))
         .with_protocol_versions(&[&TLS13])
         .map_err(refused)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![keys.tls_certificate()], keys.tls_key().into())
+        .with_single_cert(chain, keys.tls_key().into())
         .map_err(refused)?;
     tls.alpn_protocols = vec![PROTOCOL.to_vec()];
+    if certifies {
+        tls.alpn_protocols.push(certify::PROTOCOL.to_vec());
+    }
     // No resumption: every link proves both certificates anew.
     tls.send_tls13_tickets = 0;
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(refused)?));
@@ -68,6 +81,44 @@ pub(super) fn client(keys: &NodeKeys) -> Result<ClientConfig, LinkError> {
     Ok(config)
 }
 
+/// Whose certificates open links: valid now, of the authority.
+fn linkable(keys: &NodeKeys) -> Result<Arc<dyn ClientCertVerifier>, LinkError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(keys)?, provider());
+    verifier.build().map_err(refused)
+}
+
+/// Asks about a certificate after the handshake what a strict handshake asks about it.
+pub(super) struct Admission(Arc<dyn ClientCertVerifier>);
+
+impl Admission {
+    pub(super) fn new(keys: &NodeKeys) -> Result<Admission, LinkError> {
+        Ok(Admission(linkable(keys)?))
+    }
+
+    /// Refuses what opens no link.
+    pub(super) fn check(&self, chain: &[CertificateDer<'static>]) -> Result<(), String> {
+        let (own, others) = chain.split_first().ok_or("it shows no certificate")?;
+        let now = SystemTimeOrNone.current_time();
+        let now = now.ok_or("this machine's clock was never set")?;
+        let checked = self.0.verify_client_cert(own, others, now);
+        checked
+            .map(drop)
+            .map_err(|error| format!("its certificate is refused: {error}"))
+    }
+}
+
+/// Whether the other end of a connection wants a certificate, not a link.
+pub(super) fn wants_certificate(connection: &quinn::Connection) -> bool {
+    let agreed = connection.handshake_data();
+    let agreed = agreed.and_then(|agreed| agreed.downcast::<HandshakeData>().ok());
+    agreed.is_some_and(|agreed| agreed.protocol.as_deref() == Some(certify::PROTOCOL))
+}
+
+/// Whether a connection failed because one end does not take the other's certificate.
+pub(crate) fn is_certificate_error(error: &quinn::ConnectionError) -> bool {
+    matches!(error, quinn::ConnectionError::TransportError(error) if is_certificate_code(error.code.into()))
+}
+
 /// An endpoint that knows the connections of this node's earlier starts, and so can reset them.
 pub(super) fn endpoint(keys: &NodeKeys, seed: u64) -> EndpointConfig {
     let reset_key = ResetKey(keys.derive("gate sync 2026 stateless reset"));
@@ -79,7 +130,7 @@ pub(super) fn endpoint(keys: &NodeKeys, seed: u64) -> EndpointConfig {
     config
 }
 
-fn transport() -> TransportConfig {
+pub(crate) fn transport() -> TransportConfig {
     let mut acks = AckFrequencyConfig::default();
     acks.max_ack_delay(Some(ACK_DELAY_MAX));
     let idle = IdleTimeout::try_from(IDLE_MAX).expect("BUG: the idle time fits QUIC");
@@ -101,7 +152,7 @@ fn transport() -> TransportConfig {
 /// The system's time for the validity of certificates; none before 1970, when a dead clock shows it in local time.
 /// Then no link stands, and the node goes on alone; rustls's own provider would panic.
 #[derive(Debug)]
-struct SystemTimeOrNone;
+pub(crate) struct SystemTimeOrNone;
 
 impl TimeProvider for SystemTimeOrNone {
     fn current_time(&self) -> Option<UnixTime> {
@@ -115,7 +166,7 @@ impl TimeProvider for SystemTimeOrNone {
 }
 
 /// Passed explicitly everywhere: nothing is installed for the process.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
