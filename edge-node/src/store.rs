@@ -12,6 +12,7 @@
 //!
 //! # Promises
 //! - What a call returned is durable (WAL, synchronous=FULL); what failed left nothing behind.
+//! - After a sync that failed nothing more is recorded until the file is opened anew ([`Store::is_unsynced`]).
 //! - The journal is the truth: a crash between commit, seal and file loses nothing and changes no outcome
 //!   (`tests/store/crash.rs`). Nothing leaves unsigned, and [`Store::have`] tells of signed heads only.
 //! - A tap runs no checkpoint, and when the disk is full it has the ballast ([`Store::disk`]).
@@ -45,6 +46,7 @@ mod sites;
 mod sql;
 mod taps;
 mod unfiled;
+mod unsynced;
 mod wal;
 mod writer;
 
@@ -81,6 +83,7 @@ use ballast::Ballast;
 use cards::Remembered;
 use sites::{Ordinal, Sites};
 use unfiled::Unfiled;
+use unsynced::Unsynced;
 use writer::Writer;
 
 /// Most taps in one group commit.
@@ -108,6 +111,7 @@ pub struct Store {
     ballast: Ballast,
     /// No checkpoint is tried before the WAL file has so many pages.
     wal_retry_pages: i64,
+    unsynced: Unsynced,
     schema: Schema,
     /// The highest arrival number given.
     arrival: i64,
@@ -257,9 +261,12 @@ impl Store {
     }
 
     fn named<T>(&self, result: Result<T, Fault>) -> Result<T, StoreError> {
-        result.map_err(|fault| StoreError {
-            path: self.path.clone(),
-            fault,
+        result.map_err(|fault| {
+            self.unsynced.note(&fault);
+            StoreError {
+                path: self.path.clone(),
+                fault,
+            }
         })
     }
 }

@@ -110,10 +110,11 @@ impl<T: Trust> Writer<T> {
         }
     }
 
-    /// Works until it is told to stop, on the calling thread.
+    /// Works until it is told to stop, or until the disk fails to confirm a commit: then the file must be opened anew,
+    /// by a new process. On the calling thread.
     ///
     /// # Errors
-    /// The database could not be closed in order. Every answered tap is durable nevertheless.
+    /// The disk failed, or the database could not be closed in order. Every answered tap is durable nevertheless.
     ///
     /// # Panics
     /// The system gives no runtime without I/O, which needs nothing from it.
@@ -123,7 +124,7 @@ impl<T: Trust> Writer<T> {
             .build()
             .expect("a runtime without I/O needs nothing from the system");
         runtime.block_on(async {
-            while !self.stopping {
+            while !self.stopping && !self.node.store().is_unsynced() {
                 if !self.turn() {
                     self.wait().await;
                 }

@@ -1,4 +1,4 @@
-//! A gate's disk in memory, with what disks do: lose power, run full, become slow, come back from a backup.
+//! A gate's disk in memory, with what disks do: lose power, run full, become slow, fail, rot, come back from a backup.
 //!
 //! SQLite reaches a disk through a file system of our own ([`VFS`]), registered once per process; the path of a
 //! file, such as `/17/gate.db`, names the disk. What a process sees and what would outlast a power loss are two
@@ -20,6 +20,7 @@ mod content;
 mod file;
 mod folder;
 mod lock;
+mod mishap;
 mod power;
 mod registry;
 mod shared_memory;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use file::Survival;
+pub use mishap::{Mishap, Operation};
 
 use crate::random::Stream;
 use content::Content;
@@ -72,6 +74,8 @@ pub struct Counters {
     pub torn: u64,
     /// Names made or taken away in vain.
     pub names_dropped: u64,
+    /// Operations that failed as [`Disk::set_mishap`] had it.
+    pub mishaps: u64,
 }
 
 /// What one power loss did.
@@ -156,6 +160,11 @@ impl Disk {
         self.shared.state().sync_ms = sync_ms;
     }
 
+    /// What fails from now on; `None` for nothing.
+    pub fn set_mishap(&self, mishap: Option<Mishap>) {
+        self.shared.state().mishap = mishap;
+    }
+
     /// The virtual time that syncs have taken since this was asked last, milliseconds.
     #[must_use]
     pub fn take_sync_ms(&self) -> u64 {
@@ -180,6 +189,19 @@ impl Image {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.values().map(Content::length).sum()
+    }
+
+    /// The same with one bit of a file the other way round; the bit is counted from the file's beginning, and beyond
+    /// its end from there again. Without such a file nothing changes.
+    #[must_use]
+    pub fn with_flipped_bit(&self, name: &str, bit: u64) -> Image {
+        let mut files = BTreeMap::clone(&self.0);
+        if let Some(content) = files.get_mut(name).filter(|content| content.length() > 0) {
+            let (place, mut byte) = (bit / 8 % content.length(), [0]);
+            content.read(place, &mut byte);
+            content.write(place, &[byte[0] ^ (1 << (bit % 8))]);
+        }
+        Image(Arc::new(files))
     }
 
     /// A file's content, for those who look into it.

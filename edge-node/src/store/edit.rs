@@ -131,6 +131,7 @@ impl Store {
         wall_ms: i64,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<Option<Run>, Fault> {
+        self.unsynced.check()?;
         self.sign_head();
         self.commit_late()?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;

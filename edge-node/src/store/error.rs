@@ -88,6 +88,12 @@ pub enum Fault {
     /// The operating system failed.
     #[error("reading or writing failed ({0}): check the disk")]
     Io(String),
+    /// A sync failed. The system may have dropped what it did not write, so trying again would prove nothing.
+    #[error(
+        "the disk did not confirm that what was written is on it ({0}): nothing more is recorded until the gate is \
+         started again, which reads the file anew; check the disk"
+    )]
+    Unsynced(String),
     /// What the journal or a table holds cannot be read back.
     #[error("stored content cannot be read back ({0}): the file is damaged; move it away and start anew")]
     Content(String),
@@ -104,12 +110,16 @@ pub enum Fault {
     #[error(transparent)]
     Rows(crsqlite::Error),
     /// Any other answer of SQLite.
-    #[error("SQLite: {0}")]
+    #[error("SQLite failed ({0}); nothing was committed: if it happens again, check the disk, then the file")]
     Sqlite(rusqlite::Error),
 }
 
 /// What SQLite says when there is no room for another part of the WAL file's index.
 const SQLITE_IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
+/// What SQLite says when a file, or the name of one, could not be made durable.
+const SQLITE_IOERR_FSYNC: i32 = 10 | (4 << 8);
+const SQLITE_IOERR_DIR_FSYNC: i32 = 10 | (5 << 8);
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Fault {
@@ -125,6 +135,9 @@ impl From<rusqlite::Error> for Fault {
         let extended = error.sqlite_error().map(|error| error.extended_code);
         match code {
             _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Fault::Full,
+            _ if matches!(extended, Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC)) => {
+                Fault::Unsynced(text)
+            }
             ErrorCode::DiskFull => Fault::Full,
             ErrorCode::ReadOnly => Fault::ReadOnly,
             ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Fault::CannotOpen(text),

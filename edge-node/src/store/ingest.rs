@@ -155,6 +155,7 @@ impl Store {
     }
 
     fn try_slice(&mut self, verified: &Verified, changes_max: usize) -> Result<Ingested, Fault> {
+        self.unsynced.check()?;
         if !self.ballast.leaves_room_for_others() {
             self.counters.kept_out += 1;
             return Err(Fault::Reserved);

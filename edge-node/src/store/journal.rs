@@ -130,6 +130,7 @@ impl Store {
     /// The database failed.
     pub fn save_heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let save = || -> Result<(), Fault> {
+            self.unsynced.check()?;
             self.replica
                 .prepare_cached(sql::HEARTBEAT_SAVE)?
                 .execute(params![

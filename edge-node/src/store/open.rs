@@ -19,6 +19,7 @@ use super::error::Fault;
 use super::quarantine::RETRIED_AT_START_MAX;
 use super::sites::Sites;
 use super::unfiled::Unfiled;
+use super::unsynced::{Unsynced, write_again};
 use super::wal::WAL_BYTES_KEPT;
 use super::writer::Writer;
 use super::{Counters, Store, StoreError, schema, sql};
@@ -115,6 +116,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         remembered: Remembered::default(),
         ballast,
         wal_retry_pages: 0,
+        unsynced: Unsynced::default(),
         counters: Counters {
             ballast_freed: freed,
             ..Counters::default()
@@ -160,6 +162,7 @@ fn checked(path: &Path, vfs: Option<&'static str>) -> Result<Connection, Fault> 
     let connection = connect(path, vfs)?;
     schema::check(&connection)?;
     tune(&connection)?;
+    write_again(&connection)?;
     Ok(connection)
 }
 

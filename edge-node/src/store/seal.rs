@@ -30,7 +30,8 @@ impl Store {
         self.bound_wal(WAL_PAGES_HARD);
         match filed {
             Err(fault) if run.is_none() => self.named(Err(fault)),
-            Err(_) => {
+            Err(fault) => {
+                self.unsynced.note(&fault);
                 self.counters.filing_failures += 1;
                 Ok(run)
             }
@@ -85,6 +86,7 @@ impl Store {
 
     /// Files all that waits, at the price of the ballast if it must be.
     pub(super) fn file_unfiled(&mut self) -> Result<(), Fault> {
+        self.unsynced.check()?;
         if self.unfiled.is_empty() {
             return Ok(());
         }

@@ -109,6 +109,7 @@ impl Store {
         if presentations.is_empty() || presentations.len() > GROUP_TAPS_MAX {
             return Err(Fault::Group(presentations.len()));
         }
+        self.unsynced.check()?;
         if self.unfiled.is_full() {
             self.file_unfiled()?;
         }

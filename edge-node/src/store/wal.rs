@@ -25,11 +25,17 @@ impl Store {
     /// failure, such as a full disk, leaves everything as it is; it is tried again when the file has grown by
     /// another [`WAL_PAGES`], and so is one that a long read of another program holds up.
     pub(super) fn bound_wal(&mut self, pages_max: i64) {
+        if self.is_unsynced() {
+            return;
+        }
         match self.wal("PRAGMA wal_checkpoint(NOOP)") {
             Ok(waiting) if waiting < pages_max.max(self.wal_retry_pages) => {}
             Ok(waiting) => {
                 let left = self.wal("PRAGMA wal_checkpoint(PASSIVE)");
-                self.counters.checkpoint_failures += u64::from(left.is_err());
+                if let Err(fault) = &left {
+                    self.unsynced.note(fault);
+                    self.counters.checkpoint_failures += 1;
+                }
                 let left = left.unwrap_or(waiting);
                 self.wal_retry_pages = if left == 0 { 0 } else { left + WAL_PAGES };
             }

@@ -15,7 +15,8 @@ const IDLE_BYTES_MAX: usize = 64 << 10;
 
 /// One file.
 ///
-/// Invariant: `durable`, with every unsynced change carried out on it in order, is `seen`.
+/// Invariant: `durable`, with every unsynced change carried out on it in order, is `seen`; unless a sync failed, which
+/// leaves in `seen` what no later sync will write.
 #[derive(Debug, Default)]
 pub(super) struct File {
     seen: Content,
@@ -23,6 +24,8 @@ pub(super) struct File {
     changes: Vec<Change>,
     /// The bytes of all unsynced writes, one after the other.
     bytes: Vec<u8>,
+    /// A sync failed: `seen` has content that is neither durable nor among the changes.
+    diverged: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,7 @@ impl File {
             seen: content,
             changes: Vec::new(),
             bytes: Vec::new(),
+            diverged: false,
         }
     }
 
@@ -84,20 +88,28 @@ impl File {
 
     /// Makes everything durable.
     pub(super) fn sync(&mut self) {
-        if self
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::Length(_)))
-        {
+        let is_length = |change: &Change| matches!(change, Change::Length(_));
+        if !self.diverged && self.changes.iter().any(is_length) {
             self.durable = self.seen.clone();
         } else {
             for change in &self.changes {
-                if let Change::Write { offset, from, to } = *change {
-                    self.durable.adopt(&self.seen, offset, (to - from) as u64);
+                match *change {
+                    Change::Length(length) => self.durable.set_length(length),
+                    Change::Write { offset, from, to } => {
+                        self.durable.adopt(&self.seen, offset, (to - from) as u64);
+                    }
                 }
             }
             self.durable.set_length(self.seen.length());
         }
+        self.forget_changes();
+    }
+
+    /// A sync fails as it does under Linux: who reads the file still sees what was written, the system takes it for
+    /// written and never tries again, and the disk has none of it. A unit of the content that is written to anew is
+    /// written as a whole by the next sync, as pages are.
+    pub(super) fn fail_to_sync(&mut self) {
+        self.diverged |= !self.changes.is_empty();
         self.forget_changes();
     }
 
@@ -128,6 +140,7 @@ impl File {
             }
         }
         self.seen = self.durable.clone();
+        self.diverged = false;
         self.forget_changes();
         survival
     }
@@ -206,6 +219,29 @@ mod tests {
             }
         }
         assert!(torn > 20);
+    }
+
+    #[test]
+    fn a_failed_sync_is_not_made_up_for_by_the_next() {
+        let mut file = File::default();
+        file.write(0, &[1; 16_384]);
+        file.sync();
+        file.write(0, &[2; 4_096]);
+        file.write(5_000, &[2; 10]);
+        file.fail_to_sync();
+        file.write(5_100, &[3; 10]);
+        file.set_length(12_000);
+        file.sync();
+        assert_eq!(all(file.seen())[0], 2, "whoever reads it sees it");
+        file.lose_power(Luck::AllDropped, &mut Stream::new(4, "fsync"));
+        let content = all(file.seen());
+        assert_eq!((content[0], content[4_095]), (1, 1), "the disk never had it");
+        assert_eq!(
+            (content[5_000], content[5_100]),
+            (2, 3),
+            "a page is written as a whole"
+        );
+        assert_eq!(content.len(), 12_000);
     }
 
     #[test]

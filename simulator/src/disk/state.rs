@@ -10,6 +10,7 @@ use super::content::Content;
 use super::file::File;
 use super::folder::{FileNumber, Folder};
 use super::lock::{Level, Locks};
+use super::mishap::{Mishap, Operation};
 use super::shared_memory::SharedMemory;
 use super::{Counters, Image};
 
@@ -20,6 +21,8 @@ pub(super) enum Refused {
     Dead,
     /// No room.
     Full,
+    /// The device says so.
+    Failed,
     /// No such file.
     Missing,
     /// The file is there already.
@@ -65,6 +68,7 @@ pub(super) struct State {
     pub(super) sync_ms: u32,
     /// Virtual time that syncs have taken and nobody has asked for.
     pub(super) sync_spent_ms: u64,
+    pub(super) mishap: Option<Mishap>,
     pub(super) counters: Counters,
 }
 
@@ -162,11 +166,24 @@ impl State {
         Ok(self.slot(handle.file).file.seen())
     }
 
+    /// Reads the handle's file.
+    pub(super) fn read(&mut self, handle: Handle) -> Result<&Content, Refused> {
+        self.check(handle)?;
+        self.meet(Operation::Read)?;
+        Ok(self.slot(handle.file).file.seen())
+    }
+
     /// Writes to the handle's file. A write that the power loss meets may outlast it like any unsynced one.
     pub(super) fn write(&mut self, handle: Handle, offset: u64, bytes: &[u8]) -> Result<(), Refused> {
         self.check(handle)?;
         let length = self.slot(handle.file).file.seen().length();
         self.take_room((offset + bytes.len() as u64).saturating_sub(length))?;
+        self.meet(Operation::Write)?;
+        if self.meet(Operation::WholeWrite).is_err() {
+            let part = &bytes[..bytes.len() / 2];
+            self.slot_mut(handle.file).file.write(offset, part);
+            return Err(Refused::Failed);
+        }
         let counted = self.count_change();
         let written_back = self.slot_mut(handle.file).file.write(offset, bytes);
         self.counters.writes += 1;
@@ -189,6 +206,10 @@ impl State {
     pub(super) fn sync(&mut self, handle: Handle) -> Result<(), Refused> {
         self.check(handle)?;
         self.count_change()?;
+        if let Err(refused) = self.meet(Operation::Sync) {
+            self.slot_mut(handle.file).file.fail_to_sync();
+            return Err(refused);
+        }
         self.slot_mut(handle.file).file.sync();
         if self.folder.sync_name_of(handle.file) {
             self.drop_unknown_files();
@@ -201,6 +222,16 @@ impl State {
     pub(super) fn check(&self, handle: Handle) -> Result<(), Refused> {
         match self.powerless || handle.life != self.life {
             true => Err(Refused::Dead),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the device does such an operation now.
+    fn meet(&mut self, operation: Operation) -> Result<(), Refused> {
+        let met = self.mishap.as_mut().is_some_and(|mishap| mishap.meets(operation));
+        self.counters.mishaps += u64::from(met);
+        match met {
+            true => Err(Refused::Failed),
             false => Ok(()),
         }
     }

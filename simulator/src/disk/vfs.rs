@@ -78,7 +78,7 @@ fn code(refused: Refused, otherwise: c_int) -> c_int {
     match refused {
         Refused::Full => ffi::SQLITE_FULL,
         Refused::Busy => ffi::SQLITE_BUSY,
-        Refused::Dead | Refused::Missing | Refused::Present => otherwise,
+        Refused::Dead | Refused::Failed | Refused::Missing | Refused::Present => otherwise,
     }
 }
 

@@ -3,4 +3,5 @@
 
 mod commits;
 mod faults;
+mod storage;
 mod store;

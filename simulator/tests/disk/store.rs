@@ -19,20 +19,20 @@ const T0: i64 = 1_760_000_000_000;
 /// A gate's day has so many changes of its disk, about.
 const DAY_CHANGES: u64 = 420;
 
-struct Town {
-    authority: Authority,
+pub(crate) struct Town {
+    pub(crate) authority: Authority,
     starts: u128,
 }
 
 impl Town {
-    fn new() -> Town {
+    pub(crate) fn new() -> Town {
         Town {
             authority: Authority::new(&mut Stream::new(1, "authority")),
             starts: 0,
         }
     }
 
-    fn open(&mut self, disk: &Disk, number: u32) -> Result<Store, StoreError> {
+    pub(crate) fn open(&mut self, disk: &Disk, number: u32) -> Result<Store, StoreError> {
         self.starts += 1;
         let signer = Ed25519Signer::from_secret(&[u8::try_from(number).unwrap(); 32]);
         let gate = Gate {
@@ -57,7 +57,7 @@ impl Town {
     }
 }
 
-fn tap(number: i64) -> Presentation {
+pub(crate) fn tap(number: i64) -> Presentation {
     Presentation {
         card: format!("CARD{:04}", number % 7).parse().unwrap(),
         direction: Some(if number % 2 == 0 {
@@ -71,7 +71,7 @@ fn tap(number: i64) -> Presentation {
 
 /// What a gate was told is durable: the bodies of every site, from the first on.
 #[derive(Clone, Default)]
-struct Acknowledged(BTreeMap<SiteId, Vec<bytes::Bytes>>);
+pub(crate) struct Acknowledged(BTreeMap<SiteId, Vec<bytes::Bytes>>);
 
 impl Acknowledged {
     fn take(&mut self, run: &Run) {
@@ -81,7 +81,7 @@ impl Acknowledged {
     }
 
     /// Whether the store can still serve every one of them.
-    fn check(&self, store: &Store) {
+    pub(crate) fn check(&self, store: &Store) {
         for (site, bodies) in &self.0 {
             let range = Range {
                 site: *site,
@@ -102,7 +102,7 @@ impl Acknowledged {
 }
 
 /// A day at gate 1: taps, edits, the neighbour's changesets, checkpoints; until it is over or the power goes.
-fn live(
+pub(crate) fn live(
     store: &mut Store,
     town: &Town,
     neighbour: &[Run],
@@ -137,7 +137,7 @@ fn live(
 }
 
 /// What gate 2 has to tell.
-fn neighbour(town: &mut Town) -> Vec<Run> {
+pub(crate) fn neighbour(town: &mut Town) -> Vec<Run> {
     let disk = Disk::new();
     let mut store = town.open(&disk, 2).unwrap();
     (0..20)
@@ -151,7 +151,7 @@ fn neighbour(town: &mut Town) -> Vec<Run> {
         .collect()
 }
 
-fn integrity(store: &Store) -> String {
+pub(crate) fn integrity(store: &Store) -> String {
     let check = store
         .connection()
         .query_row("PRAGMA integrity_check", [], |row| row.get(0));

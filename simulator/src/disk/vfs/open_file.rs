@@ -133,7 +133,7 @@ unsafe extern "C" fn read(
             std::slice::from_raw_parts_mut(into.cast::<u8>(), count),
         )
     };
-    match inside.disk.state().content(inside.handle) {
+    match inside.disk.state().read(inside.handle) {
         Ok(content) if content.read(offset, into) == count => ffi::SQLITE_OK,
         Ok(_) => ffi::SQLITE_IOERR_SHORT_READ,
         Err(refused) => code(refused, ffi::SQLITE_IOERR_READ),
