@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 # A log wants results; a terminal wants progress.
 QUIET := $(if $(CI),--quiet)
-.PHONY: help setup demo up test bench fmt fmt-check clippy doc lint deny ci
+.PHONY: help setup demo up test bench fuzz fmt fmt-check clippy doc lint deny ci
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ bench: ## measure into target/bench/results.json; one figure: make bench ONLY=na
 	@.ci/setup build
 	@cargo build $(QUIET) --release --locked --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/release/bench $(if $(ONLY),--only $(ONLY)) --out target/bench/results.json
+
+fuzz: ## hostile bytes for what reads frames, changesets and row changes, a minute each
+	@.ci/setup fuzz
+	@.ci/fuzz
 
 fmt: ## format the code
 	@cargo fmt --all
