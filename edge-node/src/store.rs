@@ -35,6 +35,7 @@ mod ingest;
 mod inspect;
 mod journal;
 mod open;
+mod piece;
 mod prune;
 mod quarantine;
 mod replay;
@@ -73,6 +74,7 @@ pub use ingest::{Ingested, SLICE_CHANGES, Verified};
 pub use inspect::{Inspection, SiteFound};
 pub use journal::RecentTap;
 pub use open::{Opening, prepare};
+pub use piece::{PIECE_BYTES, PIECE_CHANGESETS, Piece};
 pub use prune::{Kept, Pruned};
 pub use quarantine::{QUARANTINE_TOLD_MAX, Quarantined, Retried};
 pub use retention::{Limits, Mark, Marks, Retention};
@@ -105,6 +107,8 @@ pub struct Store {
     sites: Sites,
     /// When which part of each log was held.
     marks: BTreeMap<Ordinal, Marks>,
+    /// Which signature at the end of each log the next one replaces.
+    pieces: BTreeMap<Ordinal, Piece>,
     fares: FareBook,
     unfiled: Unfiled,
     remembered: Remembered,

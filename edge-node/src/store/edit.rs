@@ -135,11 +135,18 @@ impl Store {
         self.sign_head();
         self.commit_late()?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)?;
-        write_unfiled(&transaction, &self.unfiled, &self.writer, &self.sites)?;
+        let piece = write_unfiled(
+            &transaction,
+            &self.unfiled,
+            &self.writer,
+            &self.sites,
+            &self.pieces,
+        )?;
         write(&transaction)?;
         let rows = crsqlite::changes_of_transaction(&transaction, &self.schema, ROW_CHANGES_MAX)?;
         if rows.is_empty() {
             transaction.commit()?;
+            self.pieces.extend(piece);
             self.unfiled.clear();
             return Ok(None);
         }
@@ -162,6 +169,8 @@ impl Store {
         transaction.commit()?;
 
         self.unfiled.clear();
+        // Its signature stays: the next piece begins behind it.
+        self.pieces.remove(&site.ordinal);
         self.writer.last = at;
         self.sites.put(site);
         self.signed = Some(signature);

@@ -19,6 +19,7 @@ use super::cards::Decoded;
 use super::error::{Fault, IngestError};
 use super::seal::write_unfiled;
 use super::sites::{Ordinal, Site, integer, seq};
+use super::unfiled::unsign;
 use super::wal::WAL_PAGES;
 use super::{Store, sql};
 
@@ -187,9 +188,17 @@ impl Store {
         self.commit_late().map_err(fault)?;
         let transaction = Transaction::new(&mut self.replica, TransactionBehavior::Immediate)
             .map_err(|error| fault(error.into()))?;
-        write_unfiled(&transaction, &self.unfiled, &self.writer, &self.sites).map_err(fault)?;
+        let own_piece = write_unfiled(
+            &transaction,
+            &self.unfiled,
+            &self.writer,
+            &self.sites,
+            &self.pieces,
+        )
+        .map_err(fault)?;
         let known = self.sites.get(verified.run.site).copied();
         let mut site = known.unwrap_or_else(|| new_site(verified, self.sites.next_ordinal()));
+        let mut piece = self.pieces.get(&site.ordinal).copied().unwrap_or_default();
         let mut applier = Applier {
             transaction: &transaction,
             sites: &self.sites,
@@ -213,6 +222,12 @@ impl Store {
                 .map_err(|failure| (seq, failure))?;
             let signature = (seq == verified.run.last()).then_some(&verified.run.signature.0);
             take_body(&transaction, site.ordinal, seq, bytes, signature).map_err(fault)?;
+            piece.push(bytes.len());
+            if signature.is_some()
+                && let Some(replaced) = piece.sign(seq)
+            {
+                unsign(&transaction, site.ordinal, replaced).map_err(fault)?;
+            }
             let stamp = body.as_ref().map_or(site.stamp, last_stamp);
             site = site.then(*head, bytes.len(), stamp);
             changesets += 1;
@@ -233,8 +248,10 @@ impl Store {
             self.writer.last = self.writer.last.max(site.stamp);
         }
         self.unfiled.clear();
+        self.pieces.extend(own_piece);
         self.arrival = arrival;
         if changesets > 0 {
+            self.pieces.insert(site.ordinal, piece);
             self.sites.put(site);
         }
         let ingested = Ingested {

@@ -1,5 +1,6 @@
 //! Opening the file: one process, a known schema, a new site.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,6 +103,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         schema: crsqlite::schema(&replica)?,
         fares: fares(&replica)?,
         marks: super::prune::marks(&replica)?,
+        pieces: BTreeMap::new(),
         arrival: sites.iter().map(|site| site.arrival).max().unwrap_or(0),
         replica,
         path: path.to_path_buf(),

@@ -22,6 +22,7 @@ use super::card::Card;
 use super::cards;
 use super::error::Fault;
 use super::ingest::last_stamp;
+use super::piece::Piece;
 use super::sites::{Ordinal, Site, seq};
 use super::sql;
 use super::unfiled::{Commit, Unfiled};
@@ -81,7 +82,10 @@ impl Store {
         }
         self.with_ballast(|store| {
             let transaction = Transaction::new(&mut store.replica, TransactionBehavior::Immediate)?;
-            unfiled.write(&transaction, &site, |head| store.writer.sign(site.id, head))?;
+            let mut piece = Piece::default();
+            unfiled.write(&transaction, &site, &mut piece, |head| {
+                store.writer.sign(site.id, head)
+            })?;
             Ok(transaction.commit()?)
         })?;
         self.counters.replayed += tail.len() as u64;

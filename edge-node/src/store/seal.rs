@@ -1,10 +1,13 @@
 //! After the barrier was told: signing what was committed, and filing what follows from it.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use sync_protocol::changeset::Run;
 
 use super::error::Fault;
-use super::sites::Sites;
+use super::piece::Piece;
+use super::sites::{Ordinal, Sites};
 use super::unfiled::Unfiled;
 use super::wal::{WAL_PAGES, WAL_PAGES_HARD};
 use super::writer::Writer;
@@ -94,23 +97,35 @@ impl Store {
         self.commit_late()?;
         self.with_ballast(|store| {
             let transaction = Transaction::new(&mut store.replica, TransactionBehavior::Immediate)?;
-            write_unfiled(&transaction, &store.unfiled, &store.writer, &store.sites)?;
-            Ok(transaction.commit()?)
+            let piece = write_unfiled(
+                &transaction,
+                &store.unfiled,
+                &store.writer,
+                &store.sites,
+                &store.pieces,
+            )?;
+            transaction.commit()?;
+            store.pieces.extend(piece);
+            Ok(())
         })?;
         self.unfiled.clear();
         Ok(())
     }
 }
 
-/// Writes the rows of all that waits, inside the caller's transaction.
+/// Writes the rows of all that waits, inside the caller's transaction. Returns the end of the own log, to be noted
+/// after the commit.
 pub(super) fn write_unfiled(
     transaction: &Connection,
     unfiled: &Unfiled,
     writer: &Writer,
     sites: &Sites,
-) -> Result<(), Fault> {
-    match sites.get(writer.site) {
-        Some(site) => unfiled.write(transaction, site, |head| writer.sign(site.id, head)),
-        None => Ok(()),
-    }
+    pieces: &BTreeMap<Ordinal, Piece>,
+) -> Result<Option<(Ordinal, Piece)>, Fault> {
+    let Some(site) = sites.get(writer.site) else {
+        return Ok(None);
+    };
+    let mut piece = pieces.get(&site.ordinal).copied().unwrap_or_default();
+    unfiled.write(transaction, site, &mut piece, |head| writer.sign(site.id, head))?;
+    Ok(Some((site.ordinal, piece)))
 }

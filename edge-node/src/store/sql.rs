@@ -47,6 +47,7 @@ statements! {
     JOURNAL_SIGN = "journal_sign",
     JOURNAL_TAKE = "journal_take",
     JOURNAL_UNFILED = "journal_unfiled",
+    JOURNAL_UNSIGN = "journal_unsign",
     QUARANTINE = "quarantine",
     QUARANTINE_DELETE = "quarantine_delete",
     QUARANTINE_INSERT = "quarantine_insert",

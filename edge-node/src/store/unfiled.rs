@@ -16,7 +16,8 @@ use sync_protocol::id::{CardId, OrderKey, Seq};
 use super::card::FiledTap;
 use super::cards;
 use super::error::Fault;
-use super::sites::{Site, integer};
+use super::piece::{PIECE_BYTES, Piece};
+use super::sites::{Ordinal, Site, integer};
 use super::sql;
 
 /// Own commits that wait until sealing files them, when no idle moment came before.
@@ -25,8 +26,6 @@ const DUE_COMMITS: usize = 64;
 const DUE_TAPS: usize = 128;
 /// Most taps that wait; the next commit files them first.
 const WAITING_TAPS_MAX: usize = 4_096;
-/// Bytes of bodies after which a signature is stored, so that one frame holds what has to be served together.
-const PIECE_BYTES: usize = 128 << 10;
 
 /// One own commit.
 #[derive(Clone, Debug)]
@@ -92,11 +91,13 @@ impl Unfiled {
         self.commits.get(place)?.signature
     }
 
-    /// Writes the rows of all that waits, inside the caller's transaction. `site` is the site as it is after them.
+    /// Writes the rows of all that waits, inside the caller's transaction. `site` is the site as it is after them,
+    /// `piece` the end of its log before them.
     pub(super) fn write(
         &self,
         transaction: &Connection,
         site: &Site,
+        piece: &mut Piece,
         sign: impl Fn(&Head) -> Signature,
     ) -> Result<(), Fault> {
         let Some(last) = self.commits.last() else {
@@ -113,6 +114,7 @@ impl Unfiled {
                 cards::file_tap(transaction, site.ordinal, arrival, key, filed)?;
             }
             bytes += commit.bytes;
+            piece.push(commit.bytes);
             if bytes >= PIECE_BYTES || commit.head == last.head {
                 let signature = commit.signature.unwrap_or_else(|| sign(&commit.head));
                 transaction.prepare_cached(sql::JOURNAL_SIGN)?.execute(params![
@@ -120,9 +122,19 @@ impl Unfiled {
                     integer(commit.head.seq),
                     signature.0.as_slice()
                 ])?;
+                if let Some(replaced) = piece.sign(commit.head.seq) {
+                    unsign(transaction, site.ordinal, replaced)?;
+                }
                 bytes = 0;
             }
         }
         site.advance(transaction)
     }
+}
+
+/// Drops a signature that a later one has replaced.
+pub(super) fn unsign(transaction: &Connection, site: Ordinal, position: Seq) -> Result<(), Fault> {
+    let row = params![site, integer(position)];
+    transaction.prepare_cached(sql::JOURNAL_UNSIGN)?.execute(row)?;
+    Ok(())
 }

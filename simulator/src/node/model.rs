@@ -28,11 +28,12 @@ mod tapping;
 mod uncovered;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use edge_node::store::{
-    Counters, Decided, Fault, IngestError, Ingested, Pruned, Quarantined, Retention, StoreDigest, StoreError,
-    Unrecorded,
+    Counters, Decided, Fault, IngestError, Ingested, Piece, Pruned, Quarantined, Retention, StoreDigest,
+    StoreError, Unrecorded,
 };
 use sync_protocol::changeset::{Head, Run, Signer, SiteOpen, SiteRole};
 use sync_protocol::decide::{CardKnowledge, Gate, Policy, Presentation};
@@ -77,6 +78,8 @@ pub struct ModelStore {
     site: SiteId,
     last: Stamp,
     unsent: journal::Unsent,
+    /// Which signature at the end of each log the next one replaces, as far as this start has seen it.
+    pieces: BTreeMap<u32, Piece>,
     counters: Counters,
 }
 
@@ -104,6 +107,7 @@ impl ModelStore {
             open,
             last: Stamp::default(),
             unsent: journal::Unsent::default(),
+            pieces: BTreeMap::new(),
             counters: Counters::default(),
         };
         store.replay();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use edge_node::store::Marks;
+use edge_node::store::{Marks, PIECE_BYTES, Piece};
 use sync_protocol::changeset::Head;
 use sync_protocol::fare::FareBook;
 use sync_protocol::have::Have;
@@ -13,9 +13,6 @@ use sync_protocol::wire::Heartbeat;
 use super::rows::RowVersion;
 use super::signed::Signed;
 use super::uncovered::Uncovered;
-
-/// Bytes of bodies after which the store keeps a signature.
-const PIECE_BYTES: usize = 128 << 10;
 
 /// A gate's disk.
 #[derive(Clone, Debug, Default)]
@@ -52,17 +49,27 @@ impl ModelDisk {
         own.map_or_else(|| self.have.head(site), |(_, head)| *head)
     }
 
-    /// Files what waits: of its signatures only some are kept.
-    pub(super) fn file(&mut self, ordinal: u32) {
+    /// Files what waits: of its signatures only some are kept. `piece` is the end of the log before it.
+    pub(super) fn file(&mut self, ordinal: u32, piece: &mut Piece) {
         let mut bytes = 0;
         let last = self.unfiled.last().map(|commit| commit.seq);
         for commit in std::mem::take(&mut self.unfiled) {
             bytes += commit.bytes;
+            piece.push(commit.bytes);
             if bytes >= PIECE_BYTES || Some(commit.seq) == last {
-                self.signed.entry(ordinal).or_default().note(commit.seq.0);
+                self.sign(ordinal, commit.seq, piece);
                 bytes = 0;
             }
         }
+    }
+
+    /// Keeps a signature, in place of one that it makes needless.
+    pub(super) fn sign(&mut self, ordinal: u32, seq: Seq, piece: &mut Piece) {
+        let signed = self.signed.entry(ordinal).or_default();
+        if let Some(replaced) = piece.sign(seq) {
+            signed.forget_last(replaced.0);
+        }
+        signed.note(seq.0);
     }
 
     /// Whether a signature over this position can be served.

@@ -104,7 +104,8 @@ impl ModelStore {
         if !self.disk.borrow().unfiled.is_empty() {
             let own = self.log.borrow_mut().ordinal_of(self.site);
             self.sign_head(own);
-            self.disk.borrow_mut().file(own);
+            let piece = self.pieces.entry(own).or_default();
+            self.disk.borrow_mut().file(own, piece);
         }
         let mut log = self.log.borrow_mut();
         let mut disk = self.disk.borrow_mut();
@@ -126,6 +127,7 @@ impl ModelStore {
             complete: false,
         };
         let first = head.seq.next();
+        let piece = self.pieces.entry(ordinal).or_default();
         let (mut fares, settles) = (false, open.role == SiteRole::Settled);
         while head.seq < run.last() {
             let seq = head.seq.next();
@@ -135,6 +137,7 @@ impl ModelStore {
                 break;
             }
             ingested.changesets += 1;
+            piece.push(entry.body.len());
             ingested.changes += changes;
             ingested.quarantined += u64::from(entry.quarantined);
             ingested.unapplied += u64::from(entry.unapplied);
@@ -153,7 +156,7 @@ impl ModelStore {
             };
         }
         if head.seq == run.last() {
-            disk.signed.entry(ordinal).or_default().note(head.seq.0);
+            disk.sign(ordinal, head.seq, piece);
         }
         let mut rows = site.rows.range(first..=head.seq).peekable();
         if rows.peek().is_some() {

@@ -34,7 +34,8 @@ impl ModelStore {
         if site == self.site && !self.disk.borrow().unfiled.is_empty() {
             let ordinal = self.log.borrow_mut().ordinal_of(site);
             self.sign_head(ordinal);
-            self.disk.borrow_mut().file(ordinal);
+            let piece = self.pieces.entry(ordinal).or_default();
+            self.disk.borrow_mut().file(ordinal, piece);
         }
         let have = SiteHave {
             role: sites[&site].0,

@@ -15,6 +15,16 @@ impl Signed {
         }
     }
 
+    /// Forgets the last position, if it is this one.
+    pub(super) fn forget_last(&mut self, seq: u64) {
+        let seq = u32::try_from(seq).unwrap_or(u32::MAX);
+        match self.0.last_mut() {
+            Some((first, last)) if *last == seq && *first < seq => *last = seq - 1,
+            Some((_, last)) if *last == seq => drop(self.0.pop()),
+            _ => {}
+        }
+    }
+
     /// Whether a signature is kept there.
     pub(super) fn holds(&self, seq: u64) -> bool {
         let seq = u32::try_from(seq).unwrap_or(u32::MAX);
@@ -36,5 +46,9 @@ mod tests {
         let held: Vec<u64> = (0..15).filter(|seq| signed.holds(*seq)).collect();
         assert_eq!(held, [2, 3, 4, 9, 11]);
         assert_eq!(signed.0.len(), 3);
+        for seq in [11, 8, 9, 4] {
+            signed.forget_last(seq);
+        }
+        assert_eq!(signed.0, [(2, 3)]);
     }
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use edge_node::store::{Decided, Fault, GROUP_TAPS_MAX, Group};
+use edge_node::store::{Decided, Fault, GROUP_TAPS_MAX, Group, Piece};
 use sync_protocol::changeset::{Body, Change, Content, Head, Run};
 use sync_protocol::decide::Presentation;
 use sync_protocol::have::SiteHave;
@@ -30,7 +30,8 @@ impl ModelStore {
         let ordinal = self.log.borrow_mut().ordinal_of(self.site);
         if self.waiting_taps() >= WAITING_TAPS_MAX {
             self.sign_head(ordinal);
-            self.disk.borrow_mut().file(ordinal);
+            let piece = self.pieces.entry(ordinal).or_default();
+            self.disk.borrow_mut().file(ordinal, piece);
         }
         let head = self.disk.borrow().journal_head(self.site);
         let opening = (head.seq == Seq::NONE).then(|| self.opening());
@@ -119,7 +120,8 @@ impl ModelStore {
         drop(log);
         let run = signature.and_then(|signature| self.unsent.take_run(self.site, signature));
         if self.disk.borrow().unfiled.len() >= DUE.0 || self.waiting_taps() >= DUE.1 {
-            self.disk.borrow_mut().file(ordinal);
+            let piece = self.pieces.entry(ordinal).or_default();
+            self.disk.borrow_mut().file(ordinal, piece);
         }
         run
     }
@@ -140,7 +142,8 @@ impl ModelStore {
                 entry.signature = Some(signature);
             }
             self.counters.replayed += self.disk.borrow().unfiled.len() as u64;
-            self.disk.borrow_mut().file(ordinal);
+            let mut piece = Piece::default();
+            self.disk.borrow_mut().file(ordinal, &mut piece);
         }
         if tail > 0 {
             let have = SiteHave {
