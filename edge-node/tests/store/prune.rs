@@ -530,3 +530,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_signature_replaces_the_one_before_it_and_every_range_still_verifies() {
+    let (mut town, mut hub) = (Town::new(), Hub::new());
+    let mut store = town.stocked_gate(1, "A", &mut hub);
+    let signatures = |store: &Store, site: SiteId| {
+        let query = format!(
+            "SELECT count(signature) FROM journal JOIN sites ON ordinal = journal.site WHERE sites.site = x'{site}'"
+        );
+        count(store, &query)
+    };
+    for turn in 0..5 {
+        let run = hub.state(T0 + turn, [top_up(1, 1, &turn.to_string())]);
+        store.ingest(&run, &town.trust).unwrap();
+        store.tap(&exit(1, T0 + turn * MINUTE_MS), 0).unwrap();
+        store.file().unwrap();
+    }
+    let own = store.site();
+    assert_eq!(signatures(&store, own), 1);
+    assert_eq!(signatures(&store, hub.decisions.site), 1);
+    verify_from_floor(&store, own, &public_key(1));
+    let inner = Range {
+        site: own,
+        first: Seq(2),
+        last: Seq(3),
+    };
+    let served = store.serve(inner, 1).unwrap().pop().unwrap();
+    assert_eq!(
+        (served.first, served.last()),
+        (Seq(2), Seq(5)),
+        "up to the signature"
+    );
+    store.close().unwrap();
+    // What an earlier start signed stays.
+    let mut store = town.gate(1, "A");
+    let run = hub.state(T0 + 9, [top_up(1, 1, "later")]);
+    store.ingest(&run, &town.trust).unwrap();
+    assert_eq!(signatures(&store, hub.decisions.site), 2);
+}
