@@ -165,6 +165,13 @@ impl Disk {
         self.shared.state().mishap = mishap;
     }
 
+    /// Whether its syncs take virtual time, or took some that nobody has asked for.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        let state = self.shared.state();
+        state.sync_ms > 0 || state.sync_spent_ms > 0
+    }
+
     /// The virtual time that syncs have taken since this was asked last, milliseconds.
     #[must_use]
     pub fn take_sync_ms(&self) -> u64 {

@@ -3,6 +3,7 @@
 
 pub mod gate;
 pub mod hub;
+pub(crate) mod keeping;
 pub mod machine;
 pub mod model;
 pub mod store;
@@ -15,6 +16,9 @@ use sync_protocol::peer::{Peer, Refusal};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
+/// Why a run was not taken, and what is held of its site.
+pub type NotTaken = (Refusal, Option<SiteHave>);
+
 /// What the world needs of any node to carry out what its sync engine puts out.
 pub trait Shell {
     /// The sync engine.
@@ -24,7 +28,7 @@ pub trait Shell {
     ///
     /// # Errors
     /// Why it was not taken, and what is held of the site.
-    fn ingest(&mut self, now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)>;
+    fn ingest(&mut self, now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), NotTaken>;
 
     /// Reads a piece of a log for a peer.
     fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run>;

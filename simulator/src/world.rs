@@ -35,6 +35,7 @@ use crate::network::{Link, Network};
 use crate::node::Shell;
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
+use crate::node::keeping::Threads;
 use crate::node::machine::{Backup, Machine};
 use crate::node::model::{Shared, SharedLog};
 use crate::oracle::{Answered, Oracle};
@@ -72,7 +73,9 @@ pub struct World {
     presences: BTreeMap<NodeId, Presence>,
     schedule: crate::schedule::Schedule<Event>,
     network: Network,
-    authority: Rc<Authority>,
+    authority: Arc<Authority>,
+    /// Work stores off where gates take a while to ingest.
+    threads: Threads,
     traffic: Traffic,
     /// What each fault reaches.
     reaches: Vec<Reach>,
@@ -114,6 +117,10 @@ impl World {
         let hub = HubNode::new(&mut authority, seed, wall_ms, engine.round_ms.get());
         let policy = scenario.policy.for_highest_fare(topology.highest_fare());
         let model = model_log(engine)?;
+        let threads = match engine.ingest_ms.get() {
+            0 => Threads::default(),
+            _ => Threads::start(),
+        };
         let mut machines = BTreeMap::new();
         for (gate, site) in topology.deciding_gates() {
             let mut machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);
@@ -147,7 +154,8 @@ impl World {
             machines,
             schedule: crate::schedule::Schedule::default(),
             network,
-            authority: Rc::new(authority),
+            authority: Arc::new(authority),
+            threads,
             reaches,
             under_way: BTreeSet::new(),
             calm_since_ms: 0,
@@ -166,10 +174,16 @@ impl World {
             traffic,
             scenario,
         };
-        world.hub.trust(Rc::clone(&world.authority));
-        world.open()?;
-        world.plan();
-        world.found()?;
+        world.hub.trust(Arc::clone(&world.authority));
+        if world.scenario.engine.stocked && model.is_none() {
+            world.found_and_stock(seed)?;
+            world.open()?;
+            world.plan();
+        } else {
+            world.open()?;
+            world.plan();
+            world.found()?;
+        }
         Ok(world)
     }
 
@@ -179,7 +193,7 @@ impl World {
         for (node, machine) in &mut self.machines {
             if self.presences.get(node).is_some_and(Presence::exists) {
                 let code = machine.code;
-                let gate = GateNode::start(machine, Rc::clone(&self.authority), 0);
+                let gate = GateNode::start(machine, Arc::clone(&self.authority), 0);
                 let gate = gate.with_context(|| format!("gate {code}"))?;
                 self.steps.started(*node, &gate, 0);
                 self.gates.insert(*node, gate);
@@ -234,6 +248,7 @@ impl World {
     pub fn come_to_rest(&mut self) -> anyhow::Result<Option<i64>> {
         let start_ms = self.schedule.now_ms().max(self.traffic_ends_ms());
         for step in 0..=self.scenario.converge_within_s * SECOND_MS / LEVEL_STEP_MS {
+            self.take_stores_back();
             if crate::check::level::is_reached(self)? {
                 // Nothing happens any more, planned looks included.
                 for index in 0..self.touched.len() {
@@ -253,12 +268,13 @@ impl World {
     /// Looks at all nodes once more before the checks.
     pub(crate) fn last_look(&mut self) {
         let now_ms = self.schedule.now_ms();
+        self.take_stores_back();
         self.steps.last_look(&self.gates, &self.hub, now_ms);
     }
 
     /// Whom everybody believes.
-    pub(crate) fn authority(&self) -> Rc<Authority> {
-        Rc::clone(&self.authority)
+    pub(crate) fn authority(&self) -> Arc<Authority> {
+        Arc::clone(&self.authority)
     }
 
     /// Adds a point to the time series of the report.
@@ -297,6 +313,9 @@ impl World {
             self.sample();
         }
         let fault_begins_or_ends = matches!(event, Event::FaultBegins(_) | Event::FaultEnds(_));
+        if !event.is_everyday() || self.steps.is_due(now_ms) {
+            self.take_stores_back();
+        }
         if fault_begins_or_ends || self.steps.is_due(now_ms) {
             self.steps.look(&self.gates, &self.hub, now_ms);
         }
@@ -323,6 +342,11 @@ impl World {
                 peer,
                 connection,
             } => self.notice_death(node, peer, connection),
+            Event::Ingested {
+                node,
+                generation,
+                from,
+            } => self.end_ingest(node, generation, from),
             Event::Timer(node) => self.wake(node),
             Event::Beat { node, generation } => self.send_beat(node, generation)?,
             Event::Settle => self.settle()?,
@@ -348,6 +372,13 @@ impl World {
         if let Some(input) = self.hold_input(node, input) {
             self.shell(node).peer().handle(now_ms, input);
             self.carry_out(node);
+        }
+    }
+
+    /// Waits until every store has done what it was given.
+    fn take_stores_back(&mut self) {
+        for gate in self.gates.values_mut() {
+            gate.take_store_back();
         }
     }
 

@@ -1,10 +1,10 @@
 //! A gate's process: its real store, the sync engine, and the age of its knowledge.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use edge_node::store::{Counters, Decided, IngestError, Quarantined, Retention, StoreDigest};
+use edge_node::store::{Counters, Decided, IngestError, Ingested, Quarantined, Retention, StoreDigest};
 use sync_protocol::changeset::{Head, Run, SiteRole};
 use sync_protocol::decide::{Decision, Gate, Presentation, Settled};
 use sync_protocol::fact::Direction;
@@ -16,10 +16,11 @@ use sync_protocol::peer::{Config, Limits, Peer, Refusal};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
+use super::keeping::{Keeping, Outcome, Threads};
 use super::machine::Machine;
 use super::store::GateStore;
 use super::wall_clock::WallClock;
-use super::{Shell, signed_beat};
+use super::{NotTaken, Shell, signed_beat};
 use crate::trust::{Authority, NodeSigner};
 
 /// The hub's heartbeat is written to disk at most this often, milliseconds, as by a gate in production.
@@ -27,14 +28,16 @@ const HEARTBEAT_SAVE_MS: i64 = 5_000;
 
 /// A gate's process.
 pub struct GateNode {
-    store: Box<dyn GateStore>,
+    store: Keeping,
+    /// What became of the runs that were given to a lent store, in order.
+    ingested: VecDeque<Outcome>,
     peer: Peer,
     gate: Gate,
     code: GateCode,
     knowledge: KnowledgeAge,
     retention: Retention,
     signer: NodeSigner,
-    authority: Rc<Authority>,
+    authority: Arc<Authority>,
     clock: WallClock,
     /// The last time that a heartbeat declared stated.
     stated: Stamp,
@@ -62,8 +65,9 @@ impl GateNode {
     ///
     /// # Errors
     /// The store cannot be opened.
-    pub fn start(machine: &mut Machine, authority: Rc<Authority>, now_ms: i64) -> anyhow::Result<GateNode> {
-        let store = machine.open()?;
+    pub fn start(machine: &mut Machine, authority: Arc<Authority>, now_ms: i64) -> anyhow::Result<GateNode> {
+        let keeping = machine.open()?;
+        let store = keeping.store();
         let config = Config {
             node: machine.gate.id.node(),
             terminal: Some(machine.gate.terminal),
@@ -78,7 +82,8 @@ impl GateNode {
         let hub_beat = store.heartbeats()?.into_iter().find(|beat| beat.node.is_hub());
         Ok(GateNode {
             peer: Peer::new(config, store.have().clone()),
-            store,
+            store: keeping,
+            ingested: VecDeque::new(),
             gate: machine.gate,
             code: machine.code,
             knowledge: KnowledgeAge::unknown(hub_beat.map(|beat| beat.t.ms), now_ms),
@@ -114,7 +119,7 @@ impl GateNode {
             direction: Some(direction),
             at_ms: self.earliest_stamp_ms(now_ms),
         };
-        match self.store.taps(std::slice::from_ref(&presentation), age_ms) {
+        match self.store_mut().taps(std::slice::from_ref(&presentation), age_ms) {
             Ok(mut decided) => {
                 let decided = decided
                     .pop()
@@ -122,7 +127,7 @@ impl GateNode {
                 Ok(Tapped::Recorded(Box::new(decided)))
             }
             Err(error) if error.is_disk_full() => {
-                let unrecorded = self.store.decide_only(&presentation, age_ms);
+                let unrecorded = self.store().decide_only(&presentation, age_ms);
                 Ok(Tapped::Unrecorded(unrecorded.decision))
             }
             Err(error) => Err(error.into()),
@@ -141,7 +146,7 @@ impl GateNode {
     /// # Errors
     /// The store failed in another way than by a full disk.
     pub fn seal(&mut self) -> anyhow::Result<Option<Run>> {
-        match self.store.seal() {
+        match self.store_mut().seal() {
             Ok(run) => Ok(run),
             // What was committed is not lost, and is sealed the next time.
             Err(error) if error.is_disk_full() => Ok(None),
@@ -160,7 +165,8 @@ impl GateNode {
             return Ok(cut);
         };
         loop {
-            match self.store.prune(hub_ms, &self.retention) {
+            let retention = self.retention;
+            match self.store_mut().prune(hub_ms, &retention) {
                 Ok(pruned) => match pruned.cut {
                     Some((site, have)) => cut.insert(site, have),
                     None => return Ok(cut),
@@ -174,28 +180,73 @@ impl GateNode {
     /// Where a log is cut: the last changeset that is gone, and the chain there.
     #[must_use]
     pub fn floor(&self, site: SiteId) -> Head {
-        self.store.floor(site)
+        self.store().floor(site)
     }
 
     /// A clock that was set back behind the last stamp is believed less, as in production.
     fn look_at_clock(&mut self, now_ms: i64) {
-        let last_ms = self.store.last_stamp().ms;
+        let last_ms = self.store_mut().last_stamp().ms;
         let uncertainty_ms = self
             .clock
             .uncertainty_ms(now_ms, last_ms, self.gate.uncertainty_ms);
-        self.store.set_uncertainty_ms(uncertainty_ms);
+        self.store_mut().set_uncertainty_ms(uncertainty_ms);
     }
 
     /// Appends and applies the first changeset of a run that is new, and nothing more of it.
     pub fn ingest_one(&mut self, run: &Run) {
         // Whatever comes of it, the process ends here.
-        let _ = self.store.ingest_one(run, self.authority.as_ref());
+        let authority = Arc::clone(&self.authority);
+        let _ = self.store_mut().ingest_one(run, authority.as_ref());
+    }
+
+    /// Gives a run to the store, without waiting for it: see [`GateNode::end_ingest`].
+    pub(crate) fn begin_ingest(&mut self, run: Run, threads: &Threads) {
+        self.store
+            .begin(run, &self.authority, &mut self.ingested, threads);
+    }
+
+    /// The oldest run of those given that has not come out yet, and what became of it.
+    pub(crate) fn end_ingest(&mut self) -> Option<(Run, Result<(SiteId, SiteHave), NotTaken>)> {
+        if self.ingested.is_empty() {
+            self.take_store_back();
+        }
+        let (run, result) = self.ingested.pop_front()?;
+        let outcome = self.outcome(&run, result);
+        Some((run, outcome))
+    }
+
+    /// Waits until everything given to the store is done.
+    pub(crate) fn take_store_back(&mut self) {
+        self.store.take_back(&mut self.ingested);
+    }
+
+    fn outcome(&self, run: &Run, result: Result<Ingested, IngestError>) -> Result<(SiteId, SiteHave), NotTaken> {
+        match result {
+            Ok(ingested) => Ok((ingested.site, ingested.have)),
+            Err(error) => {
+                let refusal = match error {
+                    IngestError::Run(error) => Refusal::Run(error),
+                    IngestError::OwnSite => Refusal::Unwanted,
+                    IngestError::Predecessor | IngestError::Forked | IngestError::Store(_) => Refusal::NotNow,
+                };
+                Err((refusal, self.store().have().get(run.site).copied()))
+            }
+        }
+    }
+
+    fn store(&self) -> &dyn GateStore {
+        self.store.store()
+    }
+
+    fn store_mut(&mut self) -> &mut dyn GateStore {
+        self.take_store_back();
+        self.store.store_mut()
     }
 
     /// The site that this process writes.
     #[must_use]
     pub fn site(&self) -> SiteId {
-        self.store.site()
+        self.store().site()
     }
 
     /// Changes that were put aside for good, with the reason, and how many are kept for a later version.
@@ -203,13 +254,13 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn set_aside(&self) -> anyhow::Result<(Vec<Quarantined>, u64)> {
-        Ok((self.store.quarantine()?, self.store.set_aside()?.1))
+        Ok((self.store().quarantine()?, self.store().set_aside()?.1))
     }
 
     /// What happened in its store since the process began.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.store.counters()
+        self.store().counters()
     }
 
     /// The sync engine, for looking at.
@@ -233,13 +284,13 @@ impl GateNode {
     /// What its store holds.
     #[must_use]
     pub fn have(&self) -> &Have {
-        self.store.have()
+        self.store().have()
     }
 
     /// The head of a site in its store.
     #[must_use]
     pub fn head(&self, site: SiteId) -> Head {
-        self.store.head(site)
+        self.store().head(site)
     }
 
     /// What is durably held of one site.
@@ -249,7 +300,7 @@ impl GateNode {
     #[must_use]
     pub fn site_have(&self, site: SiteId) -> SiteHave {
         *self
-            .store
+            .store()
             .have()
             .get(site)
             .expect("BUG: a site that was committed to is held")
@@ -260,7 +311,7 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn digest(&self) -> anyhow::Result<StoreDigest> {
-        Ok(self.store.digest()?)
+        Ok(self.store().digest()?)
     }
 
     /// Digest of the settled cards, comparable with the hub's.
@@ -268,23 +319,23 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn settled_digest(&self) -> anyhow::Result<[u8; 32]> {
-        self.store.settled_digest()
+        self.store().settled_digest()
     }
 
     /// Changesets of its terminal's gates that no settled state covers.
     #[must_use]
     pub fn uncovered(&self) -> u64 {
-        let own = self.store.have().wanted_by(Some(self.gate.terminal));
+        let own = self.store().have().wanted_by(Some(self.gate.terminal));
         let gates = own.filter(|(_, have)| matches!(have.role, SiteRole::Gate(_)));
         gates
-            .map(|(site, have)| have.head.seq.0.saturating_sub(self.store.covered(site).0))
+            .map(|(site, have)| have.head.seq.0.saturating_sub(self.store().covered(site).0))
             .sum()
     }
 
     /// Up to where the hub's settled states cover a site.
     #[must_use]
     pub fn covered(&self, site: SiteId) -> Seq {
-        self.store.covered(site)
+        self.store().covered(site)
     }
 
     /// What the hub settled about a card, as far as it came here.
@@ -292,19 +343,19 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn settled(&self, card: CardId) -> anyhow::Result<Option<Settled>> {
-        Ok(self.store.card(card)?.settled)
+        Ok(self.store().card(card)?.settled)
     }
 
     /// The fare versions that it prices by.
     #[must_use]
     pub fn fare_versions(&self) -> BTreeSet<u32> {
-        self.store.fare_versions().into_iter().collect()
+        self.store().fare_versions().into_iter().collect()
     }
 
     /// Reads a piece of a log.
     #[must_use]
     pub fn read(&self, range: Range, bytes_max: usize) -> Option<Run> {
-        self.store.serve(range, bytes_max).ok()?.into_iter().next()
+        self.store().serve(range, bytes_max).ok()?.into_iter().next()
     }
 
     /// The card as this gate sees it.
@@ -312,7 +363,7 @@ impl GateNode {
     /// # Errors
     /// The store failed.
     pub fn card_view(&self, card: CardId) -> anyhow::Result<CardView> {
-        Ok(self.store.card(card)?.view)
+        Ok(self.store().card(card)?.view)
     }
 }
 
@@ -321,21 +372,14 @@ impl Shell for GateNode {
         &mut self.peer
     }
 
-    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)> {
-        match self.store.ingest(run, self.authority.as_ref()) {
-            Ok(ingested) => Ok((ingested.site, ingested.have)),
-            Err(error) => {
-                let refusal = match error {
-                    IngestError::Run(error) => Refusal::Run(error),
-                    IngestError::OwnSite => Refusal::Unwanted,
-                    IngestError::Predecessor | IngestError::Forked | IngestError::Store(_) => Refusal::NotNow,
-                };
-                Err((refusal, self.store.have().get(run.site).copied()))
-            }
-        }
+    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), NotTaken> {
+        let authority = Arc::clone(&self.authority);
+        let result = self.store_mut().ingest(run, authority.as_ref());
+        self.outcome(run, result)
     }
 
     fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run> {
+        self.take_store_back();
         self.read(range, bytes_max)
     }
 
@@ -348,15 +392,15 @@ impl Shell for GateNode {
         {
             self.hub_beat.saved_at_ms = now_ms;
             // A disk that cannot take it costs nothing but the age after a start.
-            let _ = self.store.save_heartbeat(&newest);
+            let _ = self.store_mut().save_heartbeat(&newest);
         }
     }
 
     fn beat(&mut self, now_ms: i64) -> Heartbeat {
         // Just before now: a fact may yet be stamped with this very millisecond.
         self.stated = self.stated.next(self.clock.read(now_ms) - 1);
-        let site = self.store.site();
-        let head = self.store.head(site);
+        let site = self.store_mut().site();
+        let head = self.store().head(site);
         let sites = if head.seq == Seq::NONE {
             Vec::new()
         } else {

@@ -4,7 +4,7 @@ mod staff;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use hub::decisions::{Decision, Terms};
 use hub::ledger::JournalEntry;
@@ -45,7 +45,7 @@ pub struct HubNode {
     /// How often its sync engine goes round, milliseconds.
     round_ms: i64,
     certificate: Vec<u8>,
-    authority: Option<Rc<Authority>>,
+    authority: Option<Arc<Authority>>,
     /// The sites of this term: of decisions, of settled states.
     sites: [SiteId; 2],
     last_beat: Stamp,
@@ -114,7 +114,7 @@ impl HubNode {
     }
 
     /// Whom the hub believes.
-    pub fn trust(&mut self, authority: Rc<Authority>) {
+    pub fn trust(&mut self, authority: Arc<Authority>) {
         self.authority = Some(authority);
     }
 

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 use edge_node::store::{self, Opening, Retention, Store};
-use sync_protocol::changeset::Signer as _;
+use sync_protocol::changeset::{Run, Signer as _};
 use sync_protocol::decide::{Gate, Policy};
 use sync_protocol::id::{GateCode, Seq, SiteId};
 
+use super::keeping::Keeping;
 use super::model::{ModelDisk, ModelOpening, ModelStore, Shared};
-use super::store::GateStore;
 use super::wall_clock::WallClock;
 use crate::disk::{Disk, Image, VFS};
 use crate::random::Stream;
@@ -97,6 +97,37 @@ impl Machine {
         self.model = Some((log, Rc::default()));
     }
 
+    /// What is on the disk of a gate like this one that has taken these runs and written nothing itself.
+    ///
+    /// # Errors
+    /// A run does not fit the ones before it.
+    pub fn stock(&self, runs: &[Run], authority: &Authority, random: [u8; 16]) -> anyhow::Result<Image> {
+        let disk = Disk::from_image(template());
+        let mut store = Store::open(disk.path(), self.opening(random))?;
+        for run in runs {
+            store.ingest(run, authority)?;
+        }
+        drop(store);
+        Ok(disk.image())
+    }
+
+    /// The gate is installed with what is on this disk.
+    pub fn stock_with(&mut self, image: &Image) {
+        self.disk = Disk::from_image(image);
+    }
+
+    fn opening(&self, random: [u8; 16]) -> Opening {
+        Opening {
+            gate: self.gate,
+            policy: self.policy,
+            signer: Box::new(self.signer()),
+            certificate: self.certificate.clone(),
+            random,
+            ballast_bytes: 0,
+            vfs: Some(VFS),
+        }
+    }
+
     /// The gate's key.
     #[must_use]
     pub fn signer(&self) -> NodeSigner {
@@ -113,7 +144,7 @@ impl Machine {
     ///
     /// # Errors
     /// The store cannot be opened.
-    pub fn open(&mut self) -> anyhow::Result<Box<dyn GateStore>> {
+    pub(crate) fn open(&mut self) -> anyhow::Result<Keeping> {
         if let Some((log, disk)) = &self.model {
             let opening = ModelOpening {
                 gate: self.gate,
@@ -123,18 +154,11 @@ impl Machine {
                 random: self.stream.bytes(),
             };
             let store = ModelStore::open(Rc::clone(log), Rc::clone(disk), opening);
-            return Ok(Box::new(store));
+            return Ok(Keeping::Model(Box::new(store)));
         }
-        let opening = Opening {
-            gate: self.gate,
-            policy: self.policy,
-            signer: Box::new(self.signer()),
-            certificate: self.certificate.clone(),
-            random: self.stream.bytes(),
-            ballast_bytes: 0,
-            vfs: Some(VFS),
-        };
-        Ok(Box::new(Store::open(self.disk.path(), opening)?))
+        let random = self.stream.bytes();
+        let opening = self.opening(random);
+        Ok(Keeping::Sqlite(Box::new(Store::open(self.disk.path(), opening)?)))
     }
 
     /// The disk.

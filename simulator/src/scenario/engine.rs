@@ -34,10 +34,16 @@ pub enum SignatureKind {
 pub struct Engine {
     /// The gates' stores: `sqlite` (the default) or `model`.
     pub store: StoreKind,
+    /// Gates with SQLite stores begin with what the hub issued before the day, as if installed with a copy of it;
+    /// otherwise (the default) they get it over the network. A model store is never stocked.
+    pub stocked: bool,
     /// The signatures: `ed25519` (the default) or `keyed_hash`.
     pub signatures: SignatureKind,
     /// The hub settles what came in at most this long after it came, milliseconds. Default 20.
     pub settle_every_ms: Within<1, 600_000>,
+    /// What others wrote is in a gate's database this long after it came, milliseconds; the gates' databases then work
+    /// on all cores. Default 0.
+    pub ingest_ms: Within<0, 60_000>,
     /// Gates send a sign of life this often, seconds. Default 5 (domain 7).
     pub gate_beat_s: Within<1, 3_600>,
     /// The hub sends one this often, seconds. Default 10 (domain 7).
@@ -54,8 +60,10 @@ impl Default for Engine {
     fn default() -> Engine {
         Engine {
             store: StoreKind::Sqlite,
+            stocked: false,
             signatures: SignatureKind::Ed25519,
             settle_every_ms: Within::new(20),
+            ingest_ms: Within::new(0),
             gate_beat_s: Within::new(5),
             hub_beat_s: Within::new(10),
             round_ms: Within::new(1_000),
@@ -73,6 +81,9 @@ impl Engine {
         let mut departures = Vec::new();
         if self.store != usual.store {
             departures.push("gates keep their facts in a model store, not in SQLite".to_owned());
+        }
+        if self.stocked {
+            departures.push("gates are installed with the cards that the hub issued before".to_owned());
         }
         if self.signatures != usual.signatures {
             departures.push("signatures are keyed hashes, not Ed25519".to_owned());
@@ -103,6 +114,10 @@ impl Engine {
                 "ms",
             ),
         ];
+        if self.ingest_ms != usual.ingest_ms {
+            let ms = self.ingest_ms.get();
+            departures.push(format!("what others wrote is in a gate's database {ms} ms after it came"));
+        }
         for (what, own, usual, unit) in numbers {
             if own != usual {
                 departures.push(format!("{what} every {own} {unit} instead of {usual}"));

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sync_protocol::changeset::{Run, RunError};
-use sync_protocol::id::NodeId;
+use sync_protocol::have::SiteHave;
+use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::peer::{Input, Output, Refusal};
 use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
@@ -11,6 +12,8 @@ use sync_protocol::wire::Frame;
 use super::packet::Packet;
 use super::{Event, World};
 use crate::network::Link;
+use crate::node::NotTaken;
+use crate::node::gate::GateNode;
 use crate::scenario::CrashMoment;
 
 impl World {
@@ -19,7 +22,7 @@ impl World {
         while let Some(output) = self.next_output(node) {
             match output {
                 Output::Send { to, frame } => self.send(node, &to, &frame),
-                Output::Ingest { peer, run } => self.ingest(node, peer, &run),
+                Output::Ingest { peer, run } => self.ingest(node, peer, run),
                 Output::Serve {
                     peer,
                     range,
@@ -126,18 +129,56 @@ impl World {
         self.tell(to, input);
     }
 
-    fn ingest(&mut self, node: NodeId, peer: NodeId, run: &Run) {
+    fn ingest(&mut self, node: NodeId, peer: NodeId, run: Run) {
         if let Some((fault, CrashMoment::MidApply)) = self.armed.get(&node).copied()
             && let Some(gate) = self.gates.get_mut(&node)
         {
-            gate.ingest_one(run);
+            gate.ingest_one(&run);
             let head = gate.head(run.site).seq;
             self.oracle.turned_up(run.site, head);
             self.note_taken(run.site, head);
             return self.die(node, fault);
         }
+        let delay_ms = self.scenario.engine.ingest_ms.get();
+        if delay_ms > 0
+            && let Some(gate) = self.gates.get_mut(&node)
+        {
+            gate.begin_ingest(run, &self.threads);
+            let generation = self.presence(node).generation;
+            let from = peer;
+            let ingested = Event::Ingested {
+                node,
+                generation,
+                from,
+            };
+            return self.schedule.after(delay_ms, ingested);
+        }
         let now_ms = self.schedule.now_ms();
-        let input = match self.shell(node).ingest(now_ms, run) {
+        let result = self.shell(node).ingest(now_ms, &run);
+        let input = self.ingested(node, peer, &run, result);
+        self.feed(node, input);
+    }
+
+    /// What a gate was given a while ago is in its database.
+    pub(super) fn end_ingest(&mut self, node: NodeId, generation: u64, peer: NodeId) {
+        if self.presence(node).generation != generation {
+            return;
+        }
+        let outcome = self.gates.get_mut(&node).and_then(GateNode::end_ingest);
+        let (run, result) = outcome.expect("BUG: a run that was given comes out");
+        let input = self.ingested(node, peer, &run, result);
+        self.tell(node, input);
+    }
+
+    /// Notes what became of a run, and what the engine is told of it.
+    fn ingested(
+        &mut self,
+        node: NodeId,
+        peer: NodeId,
+        run: &Run,
+        result: Result<(SiteId, SiteHave), NotTaken>,
+    ) -> Input {
+        let input = match result {
             Ok((site, have)) => {
                 self.oracle.turned_up(site, have.head.seq);
                 self.note_taken(site, have.head.seq);
@@ -157,7 +198,7 @@ impl World {
             }
         };
         self.wait_for_disk(node);
-        self.feed(node, input);
+        input
     }
 
     /// Notes which hand-made runs are refused, and where.
@@ -176,9 +217,12 @@ impl World {
 
     /// The process waits for its disk: until then nothing else happens in it. Returns how long, milliseconds.
     pub(super) fn wait_for_disk(&mut self, node: NodeId) -> i64 {
-        let Some(machine) = self.machines.get(&node) else {
+        let Some(machine) = self.machines.get(&node).filter(|machine| machine.disk().is_slow()) else {
             return 0;
         };
+        if let Some(gate) = self.gates.get_mut(&node) {
+            gate.take_store_back();
+        }
         let spent_ms = i64::try_from(machine.disk().take_sync_ms()).unwrap_or(i64::MAX);
         if spent_ms > 0 {
             let now_ms = self.schedule.now_ms();

@@ -34,6 +34,12 @@ pub(crate) enum Event {
         peer: NodeId,
         connection: u64,
     },
+    /// What a gate was given by `from` is in its database.
+    Ingested {
+        node: NodeId,
+        generation: u64,
+        from: NodeId,
+    },
     /// A node's sync engine wants to be woken.
     Timer(NodeId),
     /// A process's sign of life is due.
@@ -68,10 +74,27 @@ impl Event {
             Event::Frame { to: node, .. }
             | Event::Timer(node)
             | Event::Beat { node, .. }
+            | Event::Ingested { node, .. }
             | Event::Seal { node, .. } => Some(*node),
             Event::Settle | Event::Decide(_) => Some(NodeId::HUB),
             _ => None,
         }
+    }
+
+    /// Whether it happens all the time and looks at no store but of the node that it happens to.
+    pub(crate) const fn is_everyday(&self) -> bool {
+        matches!(
+            self,
+            Event::Frame { .. }
+                | Event::Ingested { .. }
+                | Event::Timer(_)
+                | Event::Beat { .. }
+                | Event::Settle
+                | Event::Trip(_)
+                | Event::Visit(_)
+                | Event::Seal { .. }
+                | Event::Decide(_)
+        )
     }
 
     /// What the trace notes of it: a kind and two numbers.
@@ -97,6 +120,7 @@ impl Event {
             Event::TakeImage(index) => (17, *index as u64, 0),
             Event::FaultGoesOn(index) => (13, *index as u64, 0),
             Event::Seal { node: at, generation } => (16, node(at), *generation),
+            Event::Ingested { node: at, from, .. } => (18, node(at), node(from)),
             Event::Silent { node: at, peer, .. } => (14, node(at), node(peer)),
             Event::Unheard { node: at, peer, .. } => (15, node(at), node(peer)),
         }

@@ -6,10 +6,36 @@ use sync_protocol::id::NodeId;
 use sync_protocol::peer::Input;
 
 use super::{Event, World};
+use crate::random::Stream;
 
 impl World {
     /// The hub publishes the fares, enters the gates' status, issues the cards and takes their first money.
     pub(super) fn found(&mut self) -> anyhow::Result<()> {
+        let runs = self.founding()?;
+        self.publish(runs);
+        self.settle_soon();
+        Ok(())
+    }
+
+    /// As [`World::found`], and everything is settled and on every gate's disk before the gates start.
+    pub(super) fn found_and_stock(&mut self, seed: u64) -> anyhow::Result<()> {
+        let mut runs = self.founding()?;
+        while self.hub.has_unsettled() {
+            runs.extend(self.hub.settle(0)?);
+        }
+        let Some(first) = self.machines.values().next() else {
+            return Ok(());
+        };
+        let random = Stream::new(seed, "stock").bytes();
+        let image = first.stock(&runs, &self.authority, random)?;
+        for machine in self.machines.values_mut() {
+            machine.stock_with(&image);
+        }
+        self.publish(runs);
+        Ok(())
+    }
+
+    fn founding(&mut self) -> anyhow::Result<Vec<Run>> {
         let policy = self.scenario.policy.orphan_policy;
         let fares = self
             .topology
@@ -20,10 +46,7 @@ impl World {
             .deciding_gates()
             .map(|(gate, site)| (gate.id, site.status.name()))
             .collect();
-        let runs = self.hub.found(fares, &gates, &self.traffic.cards)?;
-        self.publish(runs);
-        self.settle_soon();
-        Ok(())
+        self.hub.found(fares, &gates, &self.traffic.cards)
     }
 
     pub(super) fn decide(&mut self, index: usize) -> anyhow::Result<()> {

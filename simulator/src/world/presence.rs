@@ -102,6 +102,9 @@ impl World {
         if node.is_hub() {
             self.settle_planned = false;
         } else {
+            if let Some(gate) = self.gates.get_mut(&node) {
+                gate.take_store_back();
+            }
             let held = self.held_by(node);
             self.machine(node).disk().end_process();
             self.gates.remove(&node);
@@ -114,7 +117,7 @@ impl World {
         if node.is_hub() {
             self.hub.restart();
         } else {
-            let authority = std::rc::Rc::clone(&self.authority);
+            let authority = std::sync::Arc::clone(&self.authority);
             let machine = self.machine(node);
             let code = machine.code;
             let started = GateNode::start(machine, authority, now_ms);

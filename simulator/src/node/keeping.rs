@@ -1,0 +1,207 @@
+//! A gate's store, in the gate's hands or lent to a thread that appends what others wrote.
+//!
+//! Where a scenario lets gates take a while to ingest (`ingest_ms`), the runs of many gates wait at the same virtual time,
+//! and threads of the process work them off. What a store is asked in between is answered after everything that was given to
+//! it before, whoever does that work: so the number of threads changes no result and no trace.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use edge_node::store::{IngestError, Ingested, Store};
+use sync_protocol::changeset::Run;
+
+use super::model::ModelStore;
+use super::store::GateStore;
+use crate::trust::Authority;
+
+/// Most stores that wait for a thread; beyond it their gates do the work when they need them.
+const WAITING_MAX: usize = 8_192;
+/// Most threads that help.
+const THREADS_MAX: usize = 3;
+
+/// What became of a run.
+pub(super) type Outcome = (Run, Result<Ingested, IngestError>);
+
+/// A gate's store.
+pub(crate) enum Keeping {
+    /// The production store.
+    Sqlite(Box<Store>),
+    /// The model of it.
+    Model(Box<ModelStore>),
+    /// The production store, lent.
+    Lent(Arc<Lent>),
+    /// Nothing: between two of the others.
+    Nothing,
+}
+
+/// A store with work to do.
+pub(crate) struct Lent(Mutex<Work>);
+
+struct Work {
+    /// Gone when the gate has taken it back.
+    store: Option<Box<Store>>,
+    runs: VecDeque<Run>,
+    done: VecDeque<Outcome>,
+    authority: Arc<Authority>,
+}
+
+impl Work {
+    fn go_on(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        while let Some(run) = self.runs.pop_front() {
+            let result = store.ingest(&run, self.authority.as_ref());
+            self.done.push_back((run, result));
+        }
+    }
+}
+
+impl Lent {
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keeping {
+    /// The store.
+    ///
+    /// # Panics
+    /// It is lent.
+    pub(super) fn store(&self) -> &dyn GateStore {
+        match self {
+            Keeping::Sqlite(store) => store.as_ref(),
+            Keeping::Model(store) => store.as_ref(),
+            Keeping::Lent(_) | Keeping::Nothing => panic!("BUG: a store is looked at while it is lent"),
+        }
+    }
+
+    /// The store, which has been taken back before.
+    ///
+    /// # Panics
+    /// It is lent.
+    pub(super) fn store_mut(&mut self) -> &mut dyn GateStore {
+        match self {
+            Keeping::Sqlite(store) => store.as_mut(),
+            Keeping::Model(store) => store.as_mut(),
+            Keeping::Lent(_) | Keeping::Nothing => panic!("BUG: a store is used while it is lent"),
+        }
+    }
+
+    /// Gives a run to the store. Returns at once; a thread, or whoever takes the store back, does the work.
+    pub(super) fn begin(&mut self, run: Run, authority: &Arc<Authority>, done: &mut VecDeque<Outcome>, threads: &Threads) {
+        match std::mem::replace(self, Keeping::Nothing) {
+            Keeping::Sqlite(store) => {
+                let work = Work {
+                    store: Some(store),
+                    runs: VecDeque::from([run]),
+                    done: VecDeque::new(),
+                    authority: Arc::clone(authority),
+                };
+                *self = Keeping::Lent(Arc::new(Lent(Mutex::new(work))));
+            }
+            Keeping::Model(mut store) => {
+                let result = store.ingest(&run, authority.as_ref());
+                done.push_back((run, result));
+                *self = Keeping::Model(store);
+            }
+            Keeping::Lent(lent) => {
+                lent.lock().runs.push_back(run);
+                *self = Keeping::Lent(lent);
+            }
+            Keeping::Nothing => panic!("BUG: a gate without a store"),
+        }
+        if let Keeping::Lent(lent) = self {
+            threads.help(lent);
+        }
+    }
+
+    /// Takes the store back, with everything done that was given to it.
+    pub(super) fn take_back(&mut self, done: &mut VecDeque<Outcome>) {
+        let Keeping::Lent(lent) = self else { return };
+        let store = {
+            let mut work = lent.lock();
+            work.go_on();
+            done.append(&mut work.done);
+            work.store.take()
+        };
+        *self = Keeping::Sqlite(store.expect("BUG: only its gate takes a store back"));
+    }
+}
+
+/// Threads that work lent stores off. Dropping them waits for what they are at.
+#[derive(Default)]
+pub(crate) struct Threads {
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    stores: Vec<Arc<Lent>>,
+    is_over: bool,
+}
+
+impl Threads {
+    /// As many as the machine has cores besides the one that plays the world.
+    pub(crate) fn start() -> Threads {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let queue = Arc::new(Queue::default());
+        let thread = |_| {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || queue.work_off())
+        };
+        let threads = (1..cores.min(THREADS_MAX + 1)).map(thread).collect();
+        Threads { queue, threads }
+    }
+
+    /// A full queue leaves the work to the gate.
+    fn help(&self, lent: &Arc<Lent>) {
+        if self.threads.is_empty() {
+            return;
+        }
+        let mut waiting = self.queue.lock();
+        if waiting.stores.len() < WAITING_MAX {
+            waiting.stores.push(Arc::clone(lent));
+            self.queue.changed.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest first: the world comes back for the oldest.
+    fn work_off(&self) {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(lent) = waiting.stores.pop() {
+                drop(waiting);
+                lent.lock().go_on();
+                waiting = self.lock();
+            } else if waiting.is_over {
+                return;
+            } else {
+                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.queue.lock().is_over = true;
+        self.queue.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked left its store to the gate, which has panicked over it.
+            let _ = thread.join();
+        }
+    }
+}
