@@ -88,6 +88,20 @@ impl Content {
         self.length = self.length.max(other.length.min(unit_end(last)));
     }
 
+    /// Appends at most `count` bytes from `offset` on to a vector, as many as are there.
+    pub(super) fn append_to(&self, vector: &mut Vec<u8>, offset: u64, count: usize) {
+        let there = self.length.saturating_sub(offset);
+        let mut left = usize::try_from(there).map_or(count, |there| there.min(count));
+        let (mut unit, mut within) = place(offset);
+        while left > 0 {
+            let piece = (UNIT_BYTES - within).min(left);
+            vector.extend_from_slice(&self.units[unit][within..within + piece]);
+            left -= piece;
+            unit += 1;
+            within = 0;
+        }
+    }
+
     fn put_unit(&mut self, unit: usize, bytes: &[u8]) {
         if unit == self.units.len() {
             self.units.push(Arc::from(bytes));

@@ -1,4 +1,4 @@
-//! One file: what the processes see, what would outlast a power loss, and the changes between the two.
+//! One file: what the processes see, and what undoes the changes that would not outlast a power loss.
 
 use super::content::Content;
 use super::power::{Fate, Luck};
@@ -11,27 +11,39 @@ const UNSYNCED_BYTES_MAX: usize = 32 << 20;
 /// Most unsynced changes kept of one file, for the same reason.
 const UNSYNCED_CHANGES_MAX: usize = 1 << 16;
 /// What an empty list of changes may keep of its memory, bytes.
-const IDLE_BYTES_MAX: usize = 64 << 10;
+const IDLE_BYTES_MAX: usize = 256 << 10;
 
 /// One file.
 ///
-/// Invariant: `durable`, with every unsynced change carried out on it in order, is `seen`; unless a sync failed, which
-/// leaves in `seen` what no later sync will write.
+/// Invariant: undoing the unsynced changes from the newest to the oldest gives what is durable. So a sync only forgets
+/// them, and a write copies what it overwrites, nothing else. After a sync that failed, which leaves in `seen` what no
+/// later sync will write, what is durable is kept apart.
 #[derive(Debug, Default)]
 pub(super) struct File {
     seen: Content,
-    durable: Content,
     changes: Vec<Change>,
-    /// The bytes of all unsynced writes, one after the other.
-    bytes: Vec<u8>,
-    /// A sync failed: `seen` has content that is neither durable nor among the changes.
-    diverged: bool,
+    /// What unsynced writes have overwritten, one after the other.
+    overwritten: Vec<u8>,
+    /// Bytes of all unsynced writes.
+    unsynced: usize,
+    /// What is durable, once a sync has failed.
+    durable: Option<Content>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Change {
-    Write { offset: u64, from: usize, to: usize },
-    Length(u64),
+    Write {
+        offset: u64,
+        length: usize,
+        /// Where what it overwrote begins.
+        from: usize,
+        /// Bytes in the file before.
+        before: u64,
+    },
+    Length {
+        length: u64,
+        before: Content,
+    },
 }
 
 /// What became of unsynced changes when the power went.
@@ -45,15 +57,18 @@ pub struct Survival {
     pub torn: u64,
 }
 
+/// A change, with what it wrote.
+enum Made {
+    Write(u64, Vec<u8>),
+    Length(u64),
+}
+
 impl File {
     /// A file whose content is durable.
     pub(super) fn of(content: Content) -> File {
         File {
-            durable: content.clone(),
             seen: content,
-            changes: Vec::new(),
-            bytes: Vec::new(),
-            diverged: false,
+            ..File::default()
         }
     }
 
@@ -65,42 +80,41 @@ impl File {
     /// Writes. Returns whether the system had to write back what was unsynced.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> bool {
         let back =
-            self.bytes.len() + bytes.len() > UNSYNCED_BYTES_MAX || self.changes.len() >= UNSYNCED_CHANGES_MAX;
+            self.unsynced + bytes.len() > UNSYNCED_BYTES_MAX || self.changes.len() >= UNSYNCED_CHANGES_MAX;
         if back {
             self.sync();
         }
-        self.seen.write(offset, bytes);
-        let from = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
+        let from = self.overwritten.len();
+        let before = self.seen.length();
+        self.seen.append_to(&mut self.overwritten, offset, bytes.len());
         self.changes.push(Change::Write {
             offset,
+            length: bytes.len(),
             from,
-            to: self.bytes.len(),
+            before,
         });
+        self.unsynced += bytes.len();
+        self.seen.write(offset, bytes);
         back
     }
 
     /// Cuts the file, or lets it grow.
     pub(super) fn set_length(&mut self, length: u64) {
+        let before = self.seen.clone();
         self.seen.set_length(length);
-        self.changes.push(Change::Length(length));
+        self.changes.push(Change::Length { length, before });
     }
 
     /// Makes everything durable.
     pub(super) fn sync(&mut self) {
-        let is_length = |change: &Change| matches!(change, Change::Length(_));
-        if !self.diverged && self.changes.iter().any(is_length) {
-            self.durable = self.seen.clone();
-        } else {
+        if let Some(durable) = &mut self.durable {
             for change in &self.changes {
                 match *change {
-                    Change::Length(length) => self.durable.set_length(length),
-                    Change::Write { offset, from, to } => {
-                        self.durable.adopt(&self.seen, offset, (to - from) as u64);
-                    }
+                    Change::Length { length, .. } => durable.set_length(length),
+                    Change::Write { offset, length, .. } => durable.adopt(&self.seen, offset, length as u64),
                 }
             }
-            self.durable.set_length(self.seen.length());
+            durable.set_length(self.seen.length());
         }
         self.forget_changes();
     }
@@ -109,7 +123,9 @@ impl File {
     /// written and never tries again, and the disk has none of it. A unit of the content that is written to anew is
     /// written as a whole by the next sync, as pages are.
     pub(super) fn fail_to_sync(&mut self) {
-        self.diverged |= !self.changes.is_empty();
+        if self.durable.is_none() && !self.changes.is_empty() {
+            self.durable = Some(self.undone().0);
+        }
         self.forget_changes();
     }
 
@@ -117,38 +133,68 @@ impl File {
     pub(super) fn lose_power(&mut self, luck: Luck, stream: &mut Stream) -> Survival {
         let mut survival = Survival::default();
         let luck = luck.of_a_file(self.changes.len(), stream);
-        for (position, change) in self.changes.iter().enumerate() {
+        let (undone, made) = self.undone();
+        self.seen = self.durable.take().unwrap_or(undone);
+        self.forget_changes();
+        for (position, made) in made.into_iter().enumerate() {
             let fate = luck.fate(position, stream);
-            match (fate, *change) {
-                (Fate::Dropped, _) | (Fate::Torn, Change::Length(_)) => {
+            match (fate, &made) {
+                (Fate::Dropped, _) | (Fate::Torn, Made::Length(_)) => {
                     survival.dropped += 1;
                     continue;
                 }
                 (Fate::Kept, _) => survival.kept += 1,
                 (Fate::Torn, _) => survival.torn += 1,
             }
-            match *change {
-                Change::Length(length) => self.durable.set_length(length),
-                Change::Write { offset, from, to } => {
-                    let bytes = &self.bytes[from..to];
-                    for (offset, sector) in sectors(offset, bytes) {
+            match made {
+                Made::Length(length) => self.seen.set_length(length),
+                Made::Write(offset, bytes) => {
+                    for (offset, sector) in sectors(offset, &bytes) {
                         if fate == Fate::Kept || stream.chance(500) {
-                            self.durable.write(offset, sector);
+                            self.seen.write(offset, sector);
                         }
                     }
                 }
             }
         }
-        self.seen = self.durable.clone();
-        self.diverged = false;
-        self.forget_changes();
         survival
+    }
+
+    /// The content without the unsynced changes, and what these wrote, the oldest first.
+    fn undone(&self) -> (Content, Vec<Made>) {
+        let mut content = self.seen.clone();
+        let mut made = Vec::with_capacity(self.changes.len());
+        let mut end = self.overwritten.len();
+        for change in self.changes.iter().rev() {
+            match change {
+                Change::Write {
+                    offset,
+                    length,
+                    from,
+                    before,
+                } => {
+                    let mut bytes = Vec::with_capacity(*length);
+                    content.append_to(&mut bytes, *offset, *length);
+                    made.push(Made::Write(*offset, bytes));
+                    content.write(*offset, &self.overwritten[*from..end]);
+                    content.set_length(*before);
+                    end = *from;
+                }
+                Change::Length { length, before } => {
+                    made.push(Made::Length(*length));
+                    content = before.clone();
+                }
+            }
+        }
+        made.reverse();
+        (content, made)
     }
 
     fn forget_changes(&mut self) {
         self.changes.clear();
-        self.bytes.clear();
-        self.bytes.shrink_to(IDLE_BYTES_MAX);
+        self.overwritten.clear();
+        self.overwritten.shrink_to(IDLE_BYTES_MAX);
+        self.unsynced = 0;
     }
 }
 
@@ -197,7 +243,7 @@ mod tests {
                     (100..1_100).contains(&at) && *byte == 2 || (1_400..1_450).contains(&at) && *byte == 3;
                 assert!(*byte == 1 || others, "{at}: {byte}");
             }
-            assert_eq!(content, all(&file.durable));
+            assert!(file.changes.is_empty() && file.overwritten.is_empty());
             seen.insert(content);
         }
         assert!(seen.len() > 8, "only {} outcomes", seen.len());
@@ -252,7 +298,7 @@ mod tests {
             .filter(|piece_no| file.write(piece_no << 20, &piece))
             .count();
         assert!(written_back >= 2);
-        assert!(file.bytes.len() <= UNSYNCED_BYTES_MAX);
+        assert!(file.unsynced <= UNSYNCED_BYTES_MAX);
         let mut stream = Stream::new(3, "bounded");
         file.lose_power(Luck::AllDropped, &mut stream);
         assert!(file.seen().length() >= 64 << 20);
