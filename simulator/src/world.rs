@@ -109,6 +109,15 @@ impl World {
     /// # Errors
     /// The scenario does not fit its network, or a store cannot be made.
     pub fn build(scenario: Scenario, seed: u64) -> anyhow::Result<World> {
+        let threads = match scenario.engine.ingest_ms.get() {
+            0 => Threads::default(),
+            _ => Threads::start(),
+        };
+        World::build_helped(scenario, seed, threads)
+    }
+
+    /// As [`World::build`], with these threads to help.
+    pub(crate) fn build_helped(scenario: Scenario, seed: u64, threads: Threads) -> anyhow::Result<World> {
         let topology = scenario.topology();
         let traffic = Traffic::draw(&scenario, &topology, seed);
         let engine = &scenario.engine;
@@ -117,10 +126,6 @@ impl World {
         let hub = HubNode::new(&mut authority, seed, wall_ms, engine.round_ms.get());
         let policy = scenario.policy.for_highest_fare(topology.highest_fare());
         let model = model_log(engine)?;
-        let threads = match engine.ingest_ms.get() {
-            0 => Threads::default(),
-            _ => Threads::start(),
-        };
         let mut machines = BTreeMap::new();
         for (gate, site) in topology.deciding_gates() {
             let mut machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);

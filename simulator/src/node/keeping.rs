@@ -148,8 +148,12 @@ struct Waiting {
 }
 
 impl Threads {
-    /// As many as the machine has cores besides the one that plays the world.
+    /// As many as the machine has cores besides the one that plays the world; none where deliberate bugs are built in,
+    /// which concern one thread.
     pub(crate) fn start() -> Threads {
+        if cfg!(feature = "mutations") {
+            return Threads::default();
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let queue = Arc::new(Queue::default());
         let thread = |_| {
@@ -202,6 +206,55 @@ impl Drop for Threads {
         for thread in self.threads.drain(..) {
             // A thread that panicked left its store to the gate, which has panicked over it.
             let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+    use crate::world::World;
+
+    const SCENARIO: &str = r#"
+        title = "Databases that take their time, and crashes meanwhile"
+        network = "sample"
+        starts_at = "07:00"
+        duration_s = 600
+        converge_within_s = 60
+        [traffic]
+        cards = 40
+        trips_per_hour_at_peak = 400
+        [engine]
+        ingest_ms = 400
+        stocked = true
+        [[fault]]
+        at_s = 200
+        for_s = 30
+        kind = "power_loss"
+        gate = "A-ENTRY-01"
+        [[fault]]
+        at_s = 300
+        for_s = 60
+        kind = "slow_disk"
+        gate = "B-EXIT-01"
+        sync_ms = 20
+    "#;
+
+    fn trace(threads: Threads) -> String {
+        let scenario = Scenario::parse("slow", "slow", SCENARIO).unwrap();
+        let mut world = World::build_helped(scenario, 5, threads).unwrap();
+        world.run(|_| {}).unwrap();
+        assert!(world.come_to_rest().unwrap().is_some(), "not level");
+        assert!(world.answered().len() > 50);
+        world.trace_hash()
+    }
+
+    #[test]
+    fn no_number_of_threads_changes_a_trace() {
+        let alone = trace(Threads::default());
+        for _ in 0..3 {
+            assert_eq!(trace(Threads::start()), alone);
         }
     }
 }

@@ -11,6 +11,7 @@ macro_rules! built_in {
 
 /// Name and text of each.
 const LIBRARY: &[(&str, &str)] = built_in![
+    "busy-databases",
     "calm-morning",
     "terminal-c-island",
     "hub-away",

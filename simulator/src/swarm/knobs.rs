@@ -140,6 +140,12 @@ fn engine(text: &mut String, is_long: bool, seed: u64, stream: &mut Stream) {
         let _ = writeln!(keys, "settle_every_ms = {settle_ms}");
     }
     keys.push_str(&retention(seed));
+    // Of its own stream, so that what a seed draws besides stays as it was.
+    let mut apart = Stream::new(seed, "ingest");
+    if apart.chance(100) {
+        let ingest_ms = apart.between(1, 3_000);
+        let _ = writeln!(keys, "ingest_ms = {ingest_ms}");
+    }
     if !keys.is_empty() {
         let _ = write!(text, "\n[engine]\n{keys}");
     }
