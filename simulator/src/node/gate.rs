@@ -220,7 +220,11 @@ impl GateNode {
         self.store.take_back(&mut self.ingested);
     }
 
-    fn outcome(&self, run: &Run, result: Result<Ingested, IngestError>) -> Result<(SiteId, SiteHave), NotTaken> {
+    fn outcome(
+        &self,
+        run: &Run,
+        result: Result<Ingested, IngestError>,
+    ) -> Result<(SiteId, SiteHave), NotTaken> {
         match result {
             Ok(ingested) => Ok((ingested.site, ingested.have)),
             Err(error) => {

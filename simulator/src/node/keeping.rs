@@ -88,7 +88,13 @@ impl Keeping {
     }
 
     /// Gives a run to the store. Returns at once; a thread, or whoever takes the store back, does the work.
-    pub(super) fn begin(&mut self, run: Run, authority: &Arc<Authority>, done: &mut VecDeque<Outcome>, threads: &Threads) {
+    pub(super) fn begin(
+        &mut self,
+        run: Run,
+        authority: &Arc<Authority>,
+        done: &mut VecDeque<Outcome>,
+        threads: &Threads,
+    ) {
         match std::mem::replace(self, Keeping::Nothing) {
             Keeping::Sqlite(store) => {
                 let work = Work {

@@ -116,7 +116,9 @@ impl Engine {
         ];
         if self.ingest_ms != usual.ingest_ms {
             let ms = self.ingest_ms.get();
-            departures.push(format!("what others wrote is in a gate's database {ms} ms after it came"));
+            departures.push(format!(
+                "what others wrote is in a gate's database {ms} ms after it came"
+            ));
         }
         for (what, own, usual, unit) in numbers {
             if own != usual {

@@ -217,7 +217,11 @@ impl World {
 
     /// The process waits for its disk: until then nothing else happens in it. Returns how long, milliseconds.
     pub(super) fn wait_for_disk(&mut self, node: NodeId) -> i64 {
-        let Some(machine) = self.machines.get(&node).filter(|machine| machine.disk().is_slow()) else {
+        let Some(machine) = self
+            .machines
+            .get(&node)
+            .filter(|machine| machine.disk().is_slow())
+        else {
             return 0;
         };
         if let Some(gate) = self.gates.get_mut(&node) {

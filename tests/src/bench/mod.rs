@@ -3,6 +3,7 @@
 
 pub mod catch_up;
 pub mod clock;
+mod curves;
 pub mod decide;
 mod filled;
 pub mod fold;
@@ -112,7 +113,13 @@ pub const ALL: &[Benchmark] = &[
 ];
 
 /// Those that take longer than all the others together: run only when asked for by name.
-pub const LONG: &[Benchmark] = &[Benchmark {
-    names: &["sim_jakarta_day_s"],
-    run: simulator::jakarta_day,
-}];
+pub const LONG: &[Benchmark] = &[
+    Benchmark {
+        names: &["sim_jakarta_day_s"],
+        run: simulator::jakarta_day,
+    },
+    Benchmark {
+        names: curves::NAMES,
+        run: curves::curves,
+    },
+];

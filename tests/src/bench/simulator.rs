@@ -60,14 +60,13 @@ fn worlds(seeds: impl Iterator<Item = u64>) -> anyhow::Result<u64> {
 }
 
 fn day(figure: &'static str, scenario: &str) -> anyhow::Result<Vec<Figure>> {
-    let scenario = Scenario::find(scenario)?;
+    Ok(vec![measured(figure, Scenario::find(scenario)?)?])
+}
+
+/// How long a scenario takes.
+pub fn measured(figure: &'static str, scenario: Scenario) -> anyhow::Result<Figure> {
     let (taps, took) = timed(|| played(scenario, 1));
-    Ok(vec![Figure::new(
-        figure,
-        "s",
-        took.as_secs_f64(),
-        folding_s(taps?)?,
-    )])
+    Ok(Figure::new(figure, "s", took.as_secs_f64(), folding_s(taps?)?))
 }
 
 /// Carries a scenario out with all its checks; how many taps it had.
