@@ -16,8 +16,8 @@ use sync_protocol::peer::{Peer, Refusal};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
-/// Why a run was not taken, and what is held of its site.
-pub type NotTaken = (Refusal, Option<SiteHave>);
+/// What became of a run: its site and what is durably held of it, or why it was not taken and what is held.
+pub type Taken = Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)>;
 
 /// What the world needs of any node to carry out what its sync engine puts out.
 pub trait Shell {
@@ -28,7 +28,7 @@ pub trait Shell {
     ///
     /// # Errors
     /// Why it was not taken, and what is held of the site.
-    fn ingest(&mut self, now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), NotTaken>;
+    fn ingest(&mut self, now_ms: i64, run: &Run) -> Taken;
 
     /// Reads a piece of a log for a peer.
     fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run>;

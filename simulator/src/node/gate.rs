@@ -20,7 +20,7 @@ use super::keeping::{Keeping, Outcome, Threads};
 use super::machine::Machine;
 use super::store::GateStore;
 use super::wall_clock::WallClock;
-use super::{NotTaken, Shell, signed_beat};
+use super::{Shell, Taken, signed_beat};
 use crate::trust::{Authority, NodeSigner};
 
 /// The hub's heartbeat is written to disk at most this often, milliseconds, as by a gate in production.
@@ -206,7 +206,7 @@ impl GateNode {
     }
 
     /// The oldest run of those given that has not come out yet, and what became of it.
-    pub(crate) fn end_ingest(&mut self) -> Option<(Run, Result<(SiteId, SiteHave), NotTaken>)> {
+    pub(crate) fn end_ingest(&mut self) -> Option<(Run, Taken)> {
         if self.ingested.is_empty() {
             self.take_store_back();
         }
@@ -220,11 +220,7 @@ impl GateNode {
         self.store.take_back(&mut self.ingested);
     }
 
-    fn outcome(
-        &self,
-        run: &Run,
-        result: Result<Ingested, IngestError>,
-    ) -> Result<(SiteId, SiteHave), NotTaken> {
+    fn outcome(&self, run: &Run, result: Result<Ingested, IngestError>) -> Taken {
         match result {
             Ok(ingested) => Ok((ingested.site, ingested.have)),
             Err(error) => {
@@ -376,7 +372,7 @@ impl Shell for GateNode {
         &mut self.peer
     }
 
-    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), NotTaken> {
+    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Taken {
         let authority = Arc::clone(&self.authority);
         let result = self.store_mut().ingest(run, authority.as_ref());
         self.outcome(run, result)

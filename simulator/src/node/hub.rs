@@ -24,7 +24,7 @@ use sync_protocol::rows::{RowChange, StateDigest, Value, key, shared};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
-use super::{Shell, signed_beat};
+use super::{Shell, Taken, signed_beat};
 use crate::random::Stream;
 use crate::traffic::Cards;
 use crate::trust::{Authority, NodeSigner};
@@ -369,7 +369,7 @@ impl Shell for HubNode {
         &mut self.peer
     }
 
-    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Result<(SiteId, SiteHave), (Refusal, Option<SiteHave>)> {
+    fn ingest(&mut self, _now_ms: i64, run: &Run) -> Taken {
         let authority = self
             .authority
             .as_ref()

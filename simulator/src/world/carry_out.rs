@@ -3,8 +3,7 @@
 use std::rc::Rc;
 
 use sync_protocol::changeset::{Run, RunError};
-use sync_protocol::have::SiteHave;
-use sync_protocol::id::{NodeId, SiteId};
+use sync_protocol::id::NodeId;
 use sync_protocol::peer::{Input, Output, Refusal};
 use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
@@ -12,7 +11,7 @@ use sync_protocol::wire::Frame;
 use super::packet::Packet;
 use super::{Event, World};
 use crate::network::Link;
-use crate::node::NotTaken;
+use crate::node::Taken;
 use crate::node::gate::GateNode;
 use crate::scenario::CrashMoment;
 
@@ -171,13 +170,7 @@ impl World {
     }
 
     /// Notes what became of a run, and what the engine is told of it.
-    fn ingested(
-        &mut self,
-        node: NodeId,
-        peer: NodeId,
-        run: &Run,
-        result: Result<(SiteId, SiteHave), NotTaken>,
-    ) -> Input {
+    fn ingested(&mut self, node: NodeId, peer: NodeId, run: &Run, result: Taken) -> Input {
         let input = match result {
             Ok((site, have)) => {
                 self.oracle.turned_up(site, have.head.seq);
