@@ -18,7 +18,7 @@ struct Point {
 macro_rules! points {
     ($($name:literal: $store:literal, $terminals:literal terminals, $taps:literal taps;)*) => {
         /// The figures' names.
-        pub const NAMES: &[&str] = &[$($name),*];
+        pub(super) const NAMES: &[&str] = &[$($name),*];
         const POINTS: &[Point] =
             &[$(Point { name: $name, store: $store, terminals: $terminals, taps: $taps }),*];
     };
@@ -41,7 +41,7 @@ points! {
 const TAPS_PER_PEAK_TRIP: u32 = 1_890;
 
 /// Measures every point.
-pub fn curves() -> anyhow::Result<Vec<Figure>> {
+pub(super) fn curves() -> anyhow::Result<Vec<Figure>> {
     POINTS
         .iter()
         .map(|point| measured(point.name, point.scenario()?))
