@@ -122,8 +122,8 @@ pub fn all(world: &mut World, rested_after_ms: Option<i64>) -> anyhow::Result<Ve
     Ok(vec![
         acknowledged::check(
             &world.oracle,
-            |site| world.hub.head(site).seq,
-            |gate, site| world.gates.get(&gate).map(|gate| gate.head(site).seq),
+            |site| world.hub.held().seq(site),
+            |gate, site| world.gates.get(&gate).map(|gate| gate.have().seq(site)),
         ),
         chains,
         heads::check(&world.steps.heads),

@@ -5,14 +5,16 @@
 //! One that loses the frames of one direction only goes on standing: it is the sync engine's task to notice.
 
 mod impairment;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sync_protocol::id::{NodeId, TerminalCode};
 
 pub use impairment::{Bandwidth, FrameCounts, Impairment};
 
 use crate::random::Stream;
+use table::LinkTable;
 
 /// A connection that hears nothing this long is given up, as by QUIC's idle timeout.
 pub const IDLE_TIMEOUT_MS: i64 = 3_000;
@@ -52,7 +54,7 @@ pub type Way = (NodeId, NodeId);
 
 /// All links and their present condition.
 pub struct Network {
-    links: BTreeMap<Link, Condition>,
+    links: LinkTable<Condition>,
     stream: Stream,
 }
 
@@ -64,6 +66,8 @@ struct Condition {
     cut_since_ms: i64,
     impairment: Impairment,
     counts: FrameCounts,
+    /// Number of the connection that stands at present.
+    connection: Option<u64>,
     /// From the lower id, from the higher id.
     ways: [WayCondition; 2],
 }
@@ -86,16 +90,13 @@ impl Network {
             let others = gates.iter().filter(move |(b, there)| a < b && here == there);
             others.map(move |(b, _)| Link::between(*a, *b))
         });
-        let links = uplinks
-            .chain(meshes)
-            .map(|link| (link, Condition::default()))
-            .collect();
+        let links = LinkTable::new(uplinks.chain(meshes));
         Network { links, stream }
     }
 
     /// Every link.
     pub fn links(&self) -> impl Iterator<Item = Link> + '_ {
-        self.links.keys().copied()
+        self.links.iter().map(|(link, _)| link)
     }
 
     /// The links of one node.
@@ -107,21 +108,21 @@ impl Network {
     /// Whether a connection stands, if there is one: the link is not cut.
     #[must_use]
     pub fn is_up(&self, link: Link) -> bool {
-        self.links.get(&link).is_some_and(|condition| condition.cuts == 0)
+        self.links.get(link).is_some_and(|condition| condition.cuts == 0)
     }
 
     /// Whether frames pass both ways, so that two nodes can connect.
     #[must_use]
     pub fn is_passable(&self, link: Link) -> bool {
         self.links
-            .get(&link)
+            .get(link)
             .is_some_and(|condition| condition.cuts == 0 && condition.ways.iter().all(|way| way.blocks == 0))
     }
 
     /// Since when a link has been cut; `None` for one that is up.
     #[must_use]
     pub fn cut_since_ms(&self, link: Link) -> Option<i64> {
-        let condition = self.links.get(&link)?;
+        let condition = self.links.get(link)?;
         (condition.cuts > 0).then_some(condition.cut_since_ms)
     }
 
@@ -129,7 +130,7 @@ impl Network {
     pub fn cut(&mut self, now_ms: i64, links: &BTreeSet<Link>) -> Vec<Link> {
         let mut newly_cut = Vec::new();
         for link in links {
-            if let Some(condition) = self.links.get_mut(link) {
+            if let Some(condition) = self.links.get_mut(*link) {
                 condition.cuts += 1;
                 if condition.cuts == 1 {
                     condition.cut_since_ms = now_ms;
@@ -144,7 +145,7 @@ impl Network {
     pub fn heal(&mut self, links: &BTreeSet<Link>) -> Vec<Link> {
         let mut healed = Vec::new();
         for link in links {
-            if let Some(condition) = self.links.get_mut(link).filter(|condition| condition.cuts > 0) {
+            if let Some(condition) = self.links.get_mut(*link).filter(|condition| condition.cuts > 0) {
                 condition.cuts -= 1;
                 if condition.cuts == 0 {
                     healed.push(*link);
@@ -156,14 +157,14 @@ impl Network {
 
     /// Loses everything that goes this way from now on.
     pub fn block(&mut self, (from, to): Way) {
-        if let Some(condition) = self.links.get_mut(&Link::between(from, to)) {
+        if let Some(condition) = self.links.get_mut(Link::between(from, to)) {
             condition.ways[direction(from, to)].blocks += 1;
         }
     }
 
     /// Takes a block back.
     pub fn unblock(&mut self, (from, to): Way) {
-        if let Some(condition) = self.links.get_mut(&Link::between(from, to)) {
+        if let Some(condition) = self.links.get_mut(Link::between(from, to)) {
             let way = &mut condition.ways[direction(from, to)];
             way.blocks = way.blocks.saturating_sub(1);
         }
@@ -171,7 +172,7 @@ impl Network {
 
     /// Sets what happens to the frames on a link from now on.
     pub fn impair(&mut self, link: Link, impairment: Impairment) {
-        if let Some(condition) = self.links.get_mut(&link) {
+        if let Some(condition) = self.links.get_mut(link) {
             condition.impairment = impairment;
         }
     }
@@ -179,36 +180,60 @@ impl Network {
     /// What happened to frames on these links so far.
     #[must_use]
     pub fn counts(&self, links: &BTreeSet<Link>) -> FrameCounts {
-        let counts = links.iter().filter_map(|link| self.links.get(link));
+        let counts = links.iter().filter_map(|link| self.links.get(*link));
         counts.fold(FrameCounts::default(), |sum, condition| {
             sum.and(&condition.counts)
         })
     }
 
+    /// Number of the connection over a link that stands at present.
+    #[must_use]
+    pub fn connection(&self, link: Link) -> Option<u64> {
+        self.links.get(link)?.connection
+    }
+
+    /// Notes that a link is connected, or no longer is. Returns the connection that stood before.
+    pub fn set_connection(&mut self, link: Link, connection: Option<u64>) -> Option<u64> {
+        let condition = self.links.get_mut(link)?;
+        std::mem::replace(&mut condition.connection, connection)
+    }
+
+    /// The connections that stand, by link.
+    pub fn connections(&self) -> impl Iterator<Item = (Link, u64)> + '_ {
+        let links = self.links.iter();
+        links.filter_map(|(link, condition)| Some((link, condition.connection?)))
+    }
+
     /// A frame was sent to a node that did not run.
     pub fn note_lost(&mut self, from: NodeId, to: NodeId) {
-        if let Some(condition) = self.links.get_mut(&Link::between(from, to)) {
+        if let Some(condition) = self.links.get_mut(Link::between(from, to)) {
             condition.counts.lost += 1;
         }
     }
 
     /// When a frame sent now arrives: never, once or twice. In order per direction, unless a fault says otherwise.
-    pub fn arrivals(&mut self, now_ms: i64, from: NodeId, to: NodeId, bytes: usize) -> Vec<i64> {
+    pub fn arrivals(
+        &mut self,
+        now_ms: i64,
+        from: NodeId,
+        to: NodeId,
+        bytes: usize,
+    ) -> impl Iterator<Item = i64> + use<> {
         let link = Link::between(from, to);
-        let Some(condition) = self.links.get_mut(&link) else {
-            return Vec::new();
+        let Some(condition) = self.links.get_mut(link) else {
+            return arrivals(None, None);
         };
         let (impairment, counts) = (condition.impairment, &mut condition.counts);
         let way = &mut condition.ways[direction(from, to)];
         if condition.cuts > 0 || way.blocks > 0 || self.stream.chance(impairment.lost) {
             counts.lost += 1;
-            return Vec::new();
+            return arrivals(None, None);
         }
         let mut sent_ms = now_ms;
         if let Some(bandwidth) = impairment.bandwidth {
             let Some(sent_at_us) = way.transmit(now_ms, bytes, bandwidth) else {
                 counts.overflowed += 1;
-                return Vec::new();
+                return arrivals(None, None);
             };
             counts.slowed += 1;
             sent_ms = (sent_at_us + 999) / 1_000;
@@ -225,12 +250,12 @@ impl Network {
         } else {
             way.last_arrival_ms = arrival_ms;
         }
-        let mut arrivals = vec![arrival_ms];
+        let mut again_ms = None;
         if self.stream.chance(impairment.repeated) {
             counts.repeated += 1;
-            arrivals.push(arrival_ms + self.stream.between(0, REPEAT_MS));
+            again_ms = Some(arrival_ms + self.stream.between(0, REPEAT_MS));
         }
-        arrivals
+        arrivals(Some(arrival_ms), again_ms)
     }
 }
 
@@ -248,6 +273,10 @@ impl WayCondition {
         self.sent_at_us = now_us + waiting_us + bytes * 1_000_000 / bandwidth.bytes_per_s.max(1);
         Some(self.sent_at_us)
     }
+}
+
+fn arrivals(first_ms: Option<i64>, again_ms: Option<i64>) -> impl Iterator<Item = i64> {
+    [first_ms, again_ms].into_iter().flatten()
 }
 
 /// Which of a link's two ways.

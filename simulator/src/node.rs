@@ -5,6 +5,7 @@ pub mod gate;
 pub mod hub;
 pub(crate) mod keeping;
 pub mod machine;
+pub mod map;
 pub mod model;
 pub mod store;
 pub mod wall_clock;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-pub use engine::{Engine, SignatureKind, StoreKind};
+pub use engine::{Engine, Sending, SignatureKind, StoreKind};
 pub use error::ScenarioError;
 pub use fare_change::{FARE_CHANGES_MAX, FareChange};
 pub(crate) use fault::Place;

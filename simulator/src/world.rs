@@ -23,6 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use sync_protocol::changeset::Run;
 use sync_protocol::id::{GateCode, NodeId};
 use sync_protocol::peer::Input;
 use sync_protocol::time::{MINUTE_MS, SECOND_MS};
@@ -31,12 +32,13 @@ pub(crate) use event::Event;
 pub use touched::Touched;
 
 use crate::check::Steps;
-use crate::network::{Link, Network};
+use crate::network::Network;
 use crate::node::Shell;
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
 use crate::node::keeping::Threads;
 use crate::node::machine::{Backup, Machine};
+use crate::node::map::NodeMap;
 use crate::node::model::{Shared, SharedLog};
 use crate::oracle::{Answered, Oracle};
 use crate::random::Stream;
@@ -61,7 +63,7 @@ pub const WARM_UP_MS: i64 = 15 * SECOND_MS;
 pub struct World {
     pub(crate) scenario: Scenario,
     /// The gates' processes, standing still or not. A gate that is down has none.
-    pub(crate) gates: BTreeMap<NodeId, GateNode>,
+    pub(crate) gates: NodeMap<GateNode>,
     pub(crate) hub: HubNode,
     pub(crate) oracle: Oracle,
     pub(crate) steps: Steps,
@@ -69,8 +71,8 @@ pub struct World {
     pub(crate) trace: Trace,
     pub(crate) series: Series,
     topology: Arc<Topology>,
-    machines: BTreeMap<NodeId, Machine>,
-    presences: BTreeMap<NodeId, Presence>,
+    machines: NodeMap<Machine>,
+    presences: NodeMap<Presence>,
     schedule: crate::schedule::Schedule<Event>,
     network: Network,
     authority: Arc<Authority>,
@@ -83,21 +85,21 @@ pub struct World {
     under_way: BTreeSet<usize>,
     /// Since when there is none.
     calm_since_ms: i64,
-    /// Number of the present connection of every connected link.
-    connections: BTreeMap<Link, u64>,
     connections_made: u64,
     /// Connections that a node still believes in although the other end has died: (who believes, who died).
     packets: packet::Packets,
     half_open: BTreeMap<(NodeId, NodeId), u64>,
-    timers: BTreeMap<NodeId, i64>,
+    timers: NodeMap<i64>,
     /// Gates whose process dies at the next such moment, with the fault that says so.
-    armed: BTreeMap<NodeId, (usize, CrashMoment)>,
+    armed: NodeMap<(usize, CrashMoment)>,
     /// Flapping faults whose links are down at present.
     flapped: BTreeSet<usize>,
     /// Copies of disks that gates will be restored from, by fault.
     images: BTreeMap<usize, Backup>,
     hand_made: Vec<HandMade>,
     settle_planned: bool,
+    /// What the hub decided and sends when it settles next.
+    unsent: Vec<Run>,
     /// Decisions that wait for the hub to start.
     waiting_decisions: Vec<usize>,
     stream: Stream,
@@ -126,7 +128,7 @@ impl World {
         let hub = HubNode::new(&mut authority, seed, wall_ms, engine.round_ms.get());
         let policy = scenario.policy.for_highest_fare(topology.highest_fare());
         let model = model_log(engine)?;
-        let mut machines = BTreeMap::new();
+        let mut machines = NodeMap::default();
         for (gate, site) in topology.deciding_gates() {
             let mut machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);
             machine.round_ms = engine.round_ms.get();
@@ -148,7 +150,7 @@ impl World {
         let nodes = machines.keys().copied().chain([NodeId::HUB]);
         let mut world = World {
             touched: vec![Touched::default(); scenario.faults.len()],
-            gates: BTreeMap::new(),
+            gates: NodeMap::default(),
             hub,
             oracle: Oracle::default(),
             steps: Steps::new(policy),
@@ -164,16 +166,16 @@ impl World {
             reaches,
             under_way: BTreeSet::new(),
             calm_since_ms: 0,
-            connections: BTreeMap::new(),
             connections_made: 0,
             packets: packet::Packets::default(),
             half_open: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            armed: BTreeMap::new(),
+            timers: NodeMap::default(),
+            armed: NodeMap::default(),
             flapped: BTreeSet::new(),
             images: BTreeMap::new(),
             hand_made: Vec::new(),
             settle_planned: false,
+            unsent: Vec::new(),
             waiting_decisions: Vec::new(),
             stream: Stream::new(seed, "world"),
             traffic,
@@ -195,7 +197,7 @@ impl World {
     /// Starts the processes of all gates that are there from the beginning.
     fn open(&mut self) -> anyhow::Result<()> {
         self.leave_out_gates_to_come();
-        for (node, machine) in &mut self.machines {
+        for (node, machine) in self.machines.iter_mut() {
             if self.presences.get(node).is_some_and(Presence::exists) {
                 let code = machine.code;
                 let gate = GateNode::start(machine, Arc::clone(&self.authority), 0);
@@ -285,7 +287,7 @@ impl World {
     /// Adds a point to the time series of the report.
     pub(crate) fn sample(&mut self) {
         let now_ms = self.schedule.now_ms();
-        self.series.sample(now_ms, |site| self.hub.head(site).seq);
+        self.series.sample(now_ms, |site| self.hub.held().seq(site));
     }
 
     /// What truly happened.

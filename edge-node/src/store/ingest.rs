@@ -135,7 +135,7 @@ impl Store {
         let Some((previous, head)) = open.previous else {
             return false;
         };
-        open.role == SiteRole::Settled && self.sites.have().head(previous).seq < head.seq
+        open.role == SiteRole::Settled && self.sites.have().seq(previous) < head.seq
     }
 
     /// Appends and applies the next changesets of a verified run in one transaction: at least one, and more while

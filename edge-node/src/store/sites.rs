@@ -144,7 +144,7 @@ impl Sites {
 
     /// Whether the head of a site is signed.
     pub(super) fn is_sealed(&self, site: &Site) -> bool {
-        self.have.head(site.id).seq >= site.head.seq
+        self.have.seq(site.id) >= site.head.seq
     }
 
     /// Notes up to where the hub's settled states cover a site. Never moves back.

@@ -46,11 +46,11 @@ pub fn check(world: &World) -> Check {
     poisons.at(&Bystander {
         node: NodeId::HUB,
         name: "the hub".to_owned(),
-        holds: &|site| world.hub.head(site).seq,
+        holds: &|site| world.hub.held().seq(site),
         wants: &|_| true,
         fares: world.hub.fare_versions(),
     });
-    for (node, gate) in &world.gates {
+    for (node, gate) in world.gates.iter() {
         let wants = |site| {
             let have = world.hub.held().get(site);
             have.is_some_and(|have| have.wanted_by(Some(gate.terminal())))
@@ -58,7 +58,7 @@ pub fn check(world: &World) -> Check {
         poisons.at(&Bystander {
             node: *node,
             name: format!("gate {}", gate.code()),
-            holds: &|site| gate.head(site).seq,
+            holds: &|site| gate.have().seq(site),
             wants: &wants,
             fares: gate.fare_versions(),
         });

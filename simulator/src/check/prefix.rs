@@ -142,7 +142,7 @@ impl Prefixes {
     ) -> anyhow::Result<()> {
         self.gate_looks += 1;
         let prefix = gate_prefix(gate, oracle, card);
-        let held = |fact: &&OrderedFact| fact.key.id.seq <= gate.head(fact.key.id.site).seq;
+        let held = |fact: &&OrderedFact| fact.key.id.seq <= gate.have().seq(fact.key.id.site);
         let known = oracle.fare_versions().iter().filter(held).count();
         // What the hub priced with a version that has not come here yet stays priced so.
         let all = oracle.fare_versions().len();

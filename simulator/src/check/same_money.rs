@@ -57,7 +57,7 @@ pub fn check(world: &World, truth: &Truth) -> anyhow::Result<Check> {
 /// fares and no uncovered tap, because these show the same by construction.
 fn asked(world: &World, cards: usize) -> anyhow::Result<Vec<&GateNode>> {
     let gates = world.gates.values();
-    if gates.len().saturating_mul(cards) <= VIEWS_MAX {
+    if world.gates.len().saturating_mul(cards) <= VIEWS_MAX {
         return Ok(gates.collect());
     }
     let mut seen = BTreeSet::new();

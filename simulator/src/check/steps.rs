@@ -1,8 +1,6 @@
 //! What is looked at while a run goes on, at the steps where it could go wrong. Looking plans no event, draws nothing
 //! from the run's randomness and changes no node, so a run is the same with and without it.
 
-use std::collections::BTreeMap;
-
 use sync_protocol::changeset::Run;
 use sync_protocol::decide::Policy;
 use sync_protocol::id::NodeId;
@@ -18,6 +16,7 @@ use super::sites::Sites;
 use super::waits::BusyDisks;
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
+use crate::node::map::NodeMap;
 use crate::oracle::Oracle;
 
 /// Nodes are looked at this often besides, milliseconds.
@@ -102,7 +101,7 @@ impl Steps {
     }
 
     /// Looks at the hub and at some gates: now and then, and when faults begin and end.
-    pub fn look(&mut self, gates: &BTreeMap<NodeId, GateNode>, hub: &HubNode, now_ms: i64) {
+    pub fn look(&mut self, gates: &NodeMap<GateNode>, hub: &HubNode, now_ms: i64) {
         self.next_look_ms = now_ms + LOOK_PERIOD_MS;
         self.heads.look(NodeId::HUB, hub.held(), now_ms);
         let from = self.next_gate.unwrap_or(NodeId::HUB);
@@ -114,9 +113,9 @@ impl Steps {
     }
 
     /// Looks at everybody once more, at the end.
-    pub fn last_look(&mut self, gates: &BTreeMap<NodeId, GateNode>, hub: &HubNode, now_ms: i64) {
+    pub fn last_look(&mut self, gates: &NodeMap<GateNode>, hub: &HubNode, now_ms: i64) {
         self.heads.look(NodeId::HUB, hub.held(), now_ms);
-        for (node, gate) in gates {
+        for (node, gate) in gates.iter() {
             self.heads.look(*node, gate.have(), now_ms);
         }
     }

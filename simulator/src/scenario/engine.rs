@@ -28,6 +28,17 @@ pub enum SignatureKind {
     KeyedHash,
 }
 
+/// When the hub sends what it has decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sending {
+    /// Each decision at once, as in production.
+    #[default]
+    AtOnce,
+    /// All together when it settles next: for large networks, where each goes to thousands of gates.
+    WhenSettling,
+}
+
 /// How the simulator works. What is left out is as in production.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,6 +55,8 @@ pub struct Engine {
     /// What others wrote is in a gate's database this long after it came, milliseconds; the gates' databases then work
     /// on all cores. Default 0.
     pub ingest_ms: Within<0, 60_000>,
+    /// When the hub sends its decisions: `at_once` (the default) or `when_settling`.
+    pub decisions: Sending,
     /// Gates send a sign of life this often, seconds. Default 5 (domain 7).
     pub gate_beat_s: Within<1, 3_600>,
     /// The hub sends one this often, seconds. Default 10 (domain 7).
@@ -64,6 +77,7 @@ impl Default for Engine {
             signatures: SignatureKind::Ed25519,
             settle_every_ms: Within::new(20),
             ingest_ms: Within::new(0),
+            decisions: Sending::AtOnce,
             gate_beat_s: Within::new(5),
             hub_beat_s: Within::new(10),
             round_ms: Within::new(1_000),
@@ -87,6 +101,10 @@ impl Engine {
         }
         if self.signatures != usual.signatures {
             departures.push("signatures are keyed hashes, not Ed25519".to_owned());
+        }
+        if self.decisions != usual.decisions {
+            departures
+                .push("the hub sends its decisions together when it settles, not each at once".to_owned());
         }
         let numbers = [
             (

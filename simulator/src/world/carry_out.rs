@@ -20,7 +20,7 @@ impl World {
     pub(super) fn carry_out(&mut self, node: NodeId) {
         while let Some(output) = self.next_output(node) {
             match output {
-                Output::Send { to, frame } => self.send(node, &to, &frame),
+                Output::Send { to, frame } => self.send(node, &to, frame),
                 Output::Ingest { peer, run } => self.ingest(node, peer, run),
                 Output::Serve {
                     peer,
@@ -91,10 +91,10 @@ impl World {
         self.tell(node, Input::Tick);
     }
 
-    pub(super) fn send(&mut self, from: NodeId, to: &[NodeId], frame: &Frame) {
+    pub(super) fn send(&mut self, from: NodeId, to: &[NodeId], frame: Frame) {
         let packet = self.packets.packet(frame);
         for to in to {
-            let Some(connection) = self.connections.get(&Link::between(from, *to)).copied() else {
+            let Some(connection) = self.network.connection(Link::between(from, *to)) else {
                 if self.half_open.contains_key(&(from, *to)) {
                     self.network.note_lost(from, *to);
                 }
@@ -117,7 +117,7 @@ impl World {
     }
 
     pub(super) fn arrive(&mut self, from: NodeId, to: NodeId, packet: &Packet, connection: u64) {
-        if self.connections.get(&Link::between(from, to)) != Some(&connection) {
+        if self.network.connection(Link::between(from, to)) != Some(connection) {
             return;
         }
         self.trace.frame(packet.hash());

@@ -236,7 +236,7 @@ impl World {
                 .map(|(peer, _)| *peer)
                 .collect();
             self.touched[fault].forged += peers.len() as u64;
-            self.send(made.node, &peers, &Frame::Changesets(vec![made.run]));
+            self.send(made.node, &peers, Frame::Changesets(vec![made.run]));
         }
         self.schedule.after(AGAIN_MS, Event::FaultGoesOn(fault));
     }

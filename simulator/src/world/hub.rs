@@ -1,12 +1,14 @@
 //! The hub at work: founding the network, decisions, settling.
 
 use anyhow::Context as _;
+use hub::own_site::RUN_BYTES_MAX;
 use sync_protocol::changeset::Run;
 use sync_protocol::id::NodeId;
 use sync_protocol::peer::Input;
 
 use super::{Event, World};
 use crate::random::Stream;
+use crate::scenario::Sending;
 
 impl World {
     /// The hub publishes the fares, enters the gates' status, issues the cards and takes their first money.
@@ -55,13 +57,21 @@ impl World {
         let runs = self
             .hub
             .carry_out(now_ms, decision, &self.traffic.cards, &self.scenario)?;
-        self.publish(runs);
+        match self.scenario.engine.decisions {
+            Sending::AtOnce => self.publish(runs),
+            Sending::WhenSettling => {
+                self.note_committed(&runs);
+                self.unsent.extend(runs);
+            }
+        }
         self.settle_soon();
         Ok(())
     }
 
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         self.settle_planned = false;
+        let unsent = std::mem::take(&mut self.unsent);
+        self.give_to_engine(joined(unsent));
         let now_ms = self.schedule.now_ms();
         let runs = self.hub.settle(now_ms)?;
         self.steps.after_settle(&mut self.hub, &self.oracle, now_ms);
@@ -82,11 +92,74 @@ impl World {
 
     /// Gives the hub's own new changesets to its engine.
     pub(super) fn publish(&mut self, runs: Vec<Run>) {
+        self.note_committed(&runs);
+        self.give_to_engine(runs);
+    }
+
+    fn note_committed(&mut self, runs: &[Run]) {
         for run in runs {
-            self.oracle.note(NodeId::HUB, &run);
-            self.steps.committed(NodeId::HUB, &run, self.schedule.now_ms());
+            self.oracle.note(NodeId::HUB, run);
+            self.steps.committed(NodeId::HUB, run, self.schedule.now_ms());
+        }
+    }
+
+    fn give_to_engine(&mut self, runs: Vec<Run>) {
+        for run in runs {
             let have = self.hub.site_have(run.site);
             self.tell(NodeId::HUB, Input::Committed { run, have });
         }
+    }
+}
+
+/// Runs of one site that follow each other, joined as far as one run may go: the signature of the last covers all.
+fn joined(runs: Vec<Run>) -> Vec<Run> {
+    let mut joined: Vec<Run> = Vec::new();
+    for run in runs {
+        let before = joined.last_mut().filter(|before| {
+            before.site == run.site
+                && before.last().next() == run.first
+                && before.body_bytes() + run.body_bytes() <= RUN_BYTES_MAX
+        });
+        match before {
+            Some(before) => {
+                before.bodies.extend(run.bodies);
+                before.signature = run.signature;
+            }
+            None => joined.push(run),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sync_protocol::changeset::Signature;
+    use sync_protocol::id::{Seq, SiteId};
+
+    use super::*;
+
+    fn run(site: u8, first: u64, bytes: &[usize]) -> Run {
+        Run {
+            site: SiteId([site; 16]),
+            first: Seq(first),
+            bodies: bytes.iter().map(|bytes| Bytes::from(vec![0; *bytes])).collect(),
+            signature: Signature([u8::try_from(first).unwrap(); 64]),
+        }
+    }
+
+    #[test]
+    fn only_runs_that_follow_each_other_are_joined_and_not_beyond_the_size_of_one() {
+        let runs = joined(vec![
+            run(1, 4, &[10]),
+            run(1, 5, &[20, 30]),
+            run(1, 8, &[1]),
+            run(2, 9, &[RUN_BYTES_MAX]),
+            run(2, 10, &[1]),
+            run(2, 11, &[1]),
+        ]);
+        let shape = |run: &Run| (run.site.0[0], run.first.0, run.bodies.len(), run.signature.0[0]);
+        let shapes: Vec<_> = runs.iter().map(shape).collect();
+        assert_eq!(shapes, [(1, 4, 3, 5), (1, 8, 1, 8), (2, 9, 1, 9), (2, 10, 2, 11)]);
     }
 }

@@ -27,11 +27,11 @@ impl World {
     pub(super) fn connect(&mut self, link: Link) {
         let [a, b] = link.ends();
         let possible = self.network.is_passable(link) && self.runs(a) && self.runs(b);
-        if !possible || self.connections.contains_key(&link) {
+        if !possible || self.network.connection(link).is_some() {
             return;
         }
         self.connections_made += 1;
-        self.connections.insert(link, self.connections_made);
+        self.network.set_connection(link, Some(self.connections_made));
         self.half_open.remove(&(a, b));
         self.half_open.remove(&(b, a));
         self.tell(a, Input::Connected { peer: b });
@@ -67,7 +67,7 @@ impl World {
     pub(super) fn fall_silent(&mut self, node: NodeId, peer: NodeId, connection: u64) {
         let link = Link::between(node, peer);
         let stands_still = self.exists(node) && !self.runs(node);
-        if stands_still && self.connections.get(&link) == Some(&connection) {
+        if stands_still && self.network.connection(link) == Some(connection) {
             self.disconnect(link, &link.ends());
         }
     }
@@ -84,7 +84,7 @@ impl World {
     pub(super) fn break_off(&mut self, node: NodeId) {
         self.half_open.retain(|(survivor, _), _| *survivor != node);
         for (peer, connection) in self.connections_of(node) {
-            self.connections.remove(&Link::between(node, peer));
+            self.network.set_connection(Link::between(node, peer), None);
             self.half_open.insert((peer, node), connection);
             let unheard = Event::Unheard {
                 node,
@@ -97,11 +97,11 @@ impl World {
 
     /// The nodes that a node is connected with, and the numbers of the connections.
     pub(super) fn connections_of(&self, node: NodeId) -> Vec<(NodeId, u64)> {
-        let own = self.connections.iter().filter_map(|(link, connection)| {
+        let own = self.network.connections().filter_map(|(link, connection)| {
             let [a, b] = link.ends();
             match node {
-                _ if node == a => Some((b, *connection)),
-                _ if node == b => Some((a, *connection)),
+                _ if node == a => Some((b, connection)),
+                _ if node == b => Some((a, connection)),
                 _ => None,
             }
         });
@@ -109,7 +109,7 @@ impl World {
     }
 
     pub(super) fn disconnect(&mut self, link: Link, told: &[NodeId]) {
-        if self.connections.remove(&link).is_none() {
+        if self.network.set_connection(link, None).is_none() {
             return;
         }
         let [a, b] = link.ends();

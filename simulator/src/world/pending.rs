@@ -69,7 +69,7 @@ impl World {
         }
         for holder in holders.iter().take(PEERS_NAMED_MAX) {
             let link = Link::between(node, *holder);
-            let standing = match (self.connections.contains_key(&link), self.network.is_up(link)) {
+            let standing = match (self.network.connection(link).is_some(), self.network.is_up(link)) {
                 (true, true) => "is connected",
                 (true, false) => "is cut off and has not noticed",
                 (false, true) => "is not connected",

@@ -101,6 +101,7 @@ impl World {
         self.break_off(node);
         if node.is_hub() {
             self.settle_planned = false;
+            self.unsent.clear();
         } else {
             if let Some(gate) = self.gates.get_mut(&node) {
                 gate.take_store_back();

@@ -82,7 +82,7 @@ impl World {
             touched.slow_answers += u64::from(answered.latency_ms > 0);
             let tap = &answered.decision.tap;
             let (site, seq) = answered.changeset;
-            if tap.accepted && tap.direction == Direction::Entry && self.hub.head(site).seq < seq {
+            if tap.accepted && tap.direction == Direction::Entry && self.hub.held().seq(site) < seq {
                 touched.unseen_entries += 1;
                 touched.exposure += tap.hold;
             }
@@ -184,7 +184,7 @@ impl World {
                 .gates
                 .values()
                 .filter(|gate| at_hub.wanted_by(Some(gate.terminal())));
-            wanting.all(|gate| gate.head(*site).seq >= seq)
+            wanting.all(|gate| gate.have().seq(*site) >= seq)
         })
     }
 

@@ -47,7 +47,7 @@ impl Peer {
     fn place(&mut self, arrival: Arrival) {
         let Arrival { peer, run, .. } = &arrival;
         let peer = *peer;
-        let head = self.have.head(run.site).seq;
+        let head = self.have.seq(run.site);
         let sync = self.sites.get(&run.site);
         let ingesting = sync.and_then(|sync| sync.ingesting.as_ref());
         let reached = ingesting.map_or(head, |ingesting| ingesting.last.max(head));
@@ -83,7 +83,7 @@ impl Peer {
     pub(super) fn on_ingested(&mut self, site: SiteId, have: SiteHave) {
         self.have.advance(site, have);
         self.settle_lacking(site);
-        let reached = self.have.head(site).seq;
+        let reached = self.have.seq(site);
         let deadline_ms = self.now_ms.saturating_add(INGEST_DEADLINE_MS);
         let ingesting = self.sites.get_mut(&site).and_then(|sync| sync.ingesting.as_mut());
         match ingesting {
@@ -141,7 +141,7 @@ impl Peer {
 
     /// Goes on with a site after its ingest ended: with what came early, else by asking.
     fn resume(&mut self, site: SiteId) {
-        let head = self.have.head(site).seq;
+        let head = self.have.seq(site);
         let is_free = self.sites.get(&site).is_none_or(|sync| sync.ingesting.is_none());
         if is_free && let Some(arrival) = self.early.take_next(site, head) {
             self.hand_over(arrival);

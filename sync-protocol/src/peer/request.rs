@@ -83,7 +83,7 @@ impl Peer {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };
-        let own = self.have.head(site).seq;
+        let own = self.have.seq(site);
         let sync = self.sites.entry(site).or_default();
         let avoid_until_ms = match sync.offers.get(&peer) {
             Some(offer) => offer.avoid_until_ms,
@@ -136,7 +136,7 @@ impl Peer {
 
     /// Brings the peers' lists of what they have and we lack in line with a changed durable head.
     pub(super) fn settle_lacking(&mut self, site: SiteId) {
-        let own = self.have.head(site).seq;
+        let own = self.have.seq(site);
         let Some(sync) = self.sites.get(&site) else {
             return;
         };
@@ -360,7 +360,7 @@ impl Peer {
     fn range_to_ask(&self, peer: NodeId, site: SiteId) -> Option<Range> {
         let sync = self.sites.get(&site)?;
         let offer = sync.offers.get(&peer)?;
-        let head = self.have.head(site).seq;
+        let head = self.have.seq(site);
         let wait = sync.is_busy() || sync.pause_until_ms.max(offer.avoid_until_ms) > self.now_ms;
         if wait || offer.floor > head || offer.head <= head {
             return None;

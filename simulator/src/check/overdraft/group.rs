@@ -108,7 +108,7 @@ impl Groups {
 
 /// Whether the gate that decided held this tap: its own, and those it had got from others.
 fn knows(moment: &Moment<'_>, tap: &FactId) -> bool {
-    tap.site == moment.gate.site() || moment.gate.head(tap.site).seq >= tap.seq
+    tap.site == moment.gate.site() || moment.gate.have().seq(tap.site) >= tap.seq
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn gate_prefix<'a>(gate: &GateNode, oracle: &'a Oracle, card: CardId)
     for fact in facts.iter().filter(|fact| !is_covered(fact)) {
         let site = fact.key.id.site;
         // Its own taps are known before they are signed.
-        if site != gate.site() && fact.key.id.seq > gate.head(site).seq {
+        if site != gate.site() && fact.key.id.seq > gate.have().seq(site) {
             continue;
         }
         match &fact.fact {

@@ -96,7 +96,7 @@ impl ModelStore {
         let Some((previous, head)) = open.previous else {
             return Ok(false);
         };
-        Ok(open.role == SiteRole::Settled && self.have.head(previous).seq < head.seq)
+        Ok(open.role == SiteRole::Settled && self.have.seq(previous) < head.seq)
     }
 
     fn apply(&mut self, run: &Run, changes_max: usize) -> Ingested {

@@ -18,7 +18,7 @@ impl ModelStore {
         let mut card = Card::settled(settled, &disk.fares);
         // Statuses carry version numbers: where they stand among the taps makes no difference.
         for (ordinal, key, fact) in log.cards.get(&id).into_iter().flat_map(|line| &line.statuses) {
-            if self.have.head(log.site(*ordinal).id).seq >= key.id.seq {
+            if self.have.seq(log.site(*ordinal).id) >= key.id.seq {
                 card.take_fact(id, key, fact, &disk.fares);
             }
         }

@@ -271,7 +271,7 @@ impl SharedLog {
         } = self;
         let visible = fares
             .iter()
-            .filter(|(ordinal, seq, _)| have.head(sites[*ordinal as usize].id).seq >= *seq);
+            .filter(|(ordinal, seq, _)| have.seq(sites[*ordinal as usize].id) >= *seq);
         let visible: Vec<&FareVersion> = visible.map(|(_, _, version)| version).collect();
         let book = books
             .entry(visible.iter().map(|version| version.version).collect())
@@ -288,7 +288,7 @@ impl SharedLog {
     /// What a gate that holds so much has put aside for good.
     pub(super) fn quarantined(&self, have: &Have) -> Vec<Quarantined> {
         let held = |(ordinal, quarantined): &&(u32, Quarantined)| {
-            have.head(self.site(*ordinal).id).seq >= quarantined.seq
+            have.seq(self.site(*ordinal).id) >= quarantined.seq
         };
         let held = self.quarantine.iter().filter(held);
         held.map(|(_, quarantined)| quarantined.clone()).collect()
@@ -296,7 +296,7 @@ impl SharedLog {
 
     /// How many changes a gate that holds so much keeps for a later version.
     pub(super) fn unapplied(&self, have: &Have) -> u64 {
-        let held = |(ordinal, seq): &&(u32, Seq)| have.head(self.site(*ordinal).id).seq >= *seq;
+        let held = |(ordinal, seq): &&(u32, Seq)| have.seq(self.site(*ordinal).id) >= *seq;
         self.unapplied.iter().filter(held).count() as u64
     }
 
@@ -309,7 +309,7 @@ impl SharedLog {
     /// The same, by the site's place in the log.
     pub(super) fn covered_at(&self, ordinal: u32, have: &Have) -> Seq {
         self.settlements
-            .covered(ordinal, |settled| have.head(self.site(settled).id).seq)
+            .covered(ordinal, |settled| have.seq(self.site(settled).id))
     }
 }
 

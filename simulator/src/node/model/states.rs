@@ -97,7 +97,7 @@ impl SharedLog {
     fn last_settled(&self, line: &CardLine, have: &Have) -> Option<Box<CardSettled>> {
         let visible = line
             .settled
-            .partition_point(|at| have.head(self.site(at.site).id).seq.0 >= u64::from(at.seq));
+            .partition_point(|at| have.seq(self.site(at.site).id).0 >= u64::from(at.seq));
         let at = line.settled.get(visible.checked_sub(1)?)?;
         let entry = self.site(at.site).entry(Seq(u64::from(at.seq)))?;
         let (from, bytes) = (at.place.offset as usize, at.place.bytes as usize);

@@ -92,7 +92,7 @@ impl ModelStore {
     /// Signs the head of the own site, unless it is signed.
     pub(super) fn sign_head(&mut self, ordinal: u32) {
         let head = self.disk.borrow().journal_head(self.site);
-        if head.seq == self.have.head(self.site).seq {
+        if head.seq == self.have.seq(self.site) {
             return;
         }
         let signature = self.signer.sign(&head.signed_message(self.site));
@@ -114,7 +114,7 @@ impl ModelStore {
     pub(super) fn seal_run(&mut self) -> Option<Run> {
         let ordinal = self.log.borrow_mut().ordinal_of(self.site);
         self.sign_head(ordinal);
-        let head = self.have.head(self.site).seq;
+        let head = self.have.seq(self.site);
         let log = self.log.borrow();
         let signature = log.site(ordinal).entry(head).and_then(|entry| entry.signature);
         drop(log);
@@ -134,7 +134,7 @@ impl ModelStore {
         let newest = self.disk.borrow().own.last().copied();
         let Some((site, head)) = newest else { return };
         let ordinal = self.log.borrow_mut().ordinal_of(site);
-        let tail = head.seq.0 - self.have.head(site).seq.0;
+        let tail = head.seq.0 - self.have.seq(site).0;
         let unfiled = !self.disk.borrow().unfiled.is_empty();
         if unfiled {
             let signature = self.signer.sign(&head.signed_message(site));
