@@ -17,6 +17,9 @@ pub use events::{Absence, Downtime, Forged, Opaque, Outcome, Presented};
 pub use loss::{DiskLoss, LostDisk, LostTail};
 pub use passengers::{Answered, Passengers};
 
+/// Places made ready for more facts of a card.
+const FACTS_AHEAD: usize = 4;
+
 /// Everything that became durable anywhere, and everything that people saw.
 #[derive(Debug, Default)]
 pub struct Oracle {
@@ -113,7 +116,14 @@ impl Oracle {
     fn note_fact(&mut self, fact: OrderedFact) {
         match (&fact.fact, fact.fact.card()) {
             (Fact::FareVersion(_), _) => self.fare_versions.push(fact),
-            (_, Some(card)) => self.facts.entry(card).or_default().push(fact),
+            (_, Some(card)) => {
+                let facts = self.facts.entry(card).or_default();
+                // There are many cards with few facts.
+                if facts.len() == facts.capacity() {
+                    facts.reserve_exact(FACTS_AHEAD.min(facts.len() + 1));
+                }
+                facts.push(fact);
+            }
             _ => {}
         }
     }

@@ -234,6 +234,15 @@ impl Change {
     }
 }
 
+/// A change that nobody wants to know: [`Change`] without a copy of its content.
+#[derive(Deserialize)]
+struct SkippedChange<'a>(
+    #[expect(dead_code, reason = "decoded to get behind it")] Option<Stamp>,
+    #[expect(dead_code, reason = "decoded to get behind it")]
+    #[serde(borrow)]
+    &'a [u8],
+);
+
 /// A changeset's content: what its hash covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
@@ -288,6 +297,26 @@ impl Body {
         let body: Body = codec::decode(bytes)?;
         body.check()?;
         Ok(body)
+    }
+
+    /// One change of an encoded body, and its place in the order of the fold; `None` where there is none. Cheaper than
+    /// to decode the whole body, whose limits are not checked here.
+    ///
+    /// # Errors
+    /// Not a body.
+    pub fn read_one(bytes: &[u8], id: FactId) -> Result<Option<(OrderKey, Change)>, BodyError> {
+        let (stamp, mut rest): (Stamp, _) = codec::decode_first(bytes)?;
+        let (count, after): (u64, _) = codec::decode_first(rest)?;
+        rest = after;
+        for _ in 0..count.min(u64::from(id.index)) {
+            (_, rest) = codec::decode_first::<SkippedChange<'_>>(rest)?;
+        }
+        if u64::from(id.index) >= count {
+            return Ok(None);
+        }
+        let (change, _): (Change, _) = codec::decode_first(rest)?;
+        let at = change.at.unwrap_or(stamp);
+        Ok(Some((OrderKey { at, id }, change)))
     }
 
     fn check(&self) -> Result<(), BodyError> {

@@ -4,8 +4,8 @@
 //! declaration). Adding a variant at the end or a new change kind keeps old bytes readable; anything else is a new
 //! wire version. Golden bytes in the tests hold it still.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Most bytes decoded at once: no single thing is larger than a frame.
 pub const DECODE_BYTES_MAX: usize = 1 << 20;
@@ -29,6 +29,17 @@ pub enum CodecError {
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .expect("BUG: our own types always encode: no maps without length, no unsized sequences")
+}
+
+/// Decodes the value that `bytes` begin with. Returns it and what follows it.
+///
+/// # Errors
+/// The bytes are malformed or cut short. Never panics.
+pub fn decode_first<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), CodecError> {
+    let config = bincode::config::standard().with_limit::<{ 4 * DECODE_BYTES_MAX }>();
+    let (value, used) = bincode::serde::borrow_decode_from_slice(bytes, config)
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    Ok((value, bytes.get(used..).unwrap_or_default()))
 }
 
 /// Decodes a value that takes up all of `bytes`.

@@ -247,3 +247,30 @@ fn no_changeset_is_too_large_to_replicate() {
         Err(BodyError::Time(_))
     ));
 }
+
+#[test]
+fn one_change_is_read_as_with_all_others() {
+    let stamp = |ms| Stamp { ms, counter: 3 };
+    let changes = (0..5_i64).map(|number| Change {
+        at: (number % 2 == 0).then(|| stamp(100 + number)),
+        content: vec![u8::try_from(number).unwrap(); 300 * usize::try_from(number).unwrap()].into(),
+    });
+    let body = Body {
+        at: stamp(7),
+        changes: changes.collect(),
+    };
+    let bytes = body.encode().unwrap();
+    let site = SiteId([9; 16]);
+    for (index, change) in (0..).zip(&body.changes) {
+        let id = FactId {
+            site,
+            seq: Seq(4),
+            index,
+        };
+        let key = body.order_key(site, Seq(4), usize::from(index));
+        assert_eq!(Body::read_one(&bytes, id), Ok(Some((key, change.clone()))));
+        let beyond = FactId { index: 5, ..id };
+        assert_eq!(Body::read_one(&bytes, beyond), Ok(None));
+        assert!(Body::read_one(&bytes[..bytes.len() / 4], FactId { index: 4, ..id }).is_err());
+    }
+}

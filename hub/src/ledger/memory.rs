@@ -156,18 +156,23 @@ struct SiteLog {
     record: SiteRecord,
     bodies: Vec<Bytes>,
     chain: Vec<ChainHash>,
-    signatures: BTreeMap<Seq, Signature>,
+    /// By number, ascending.
+    signatures: Vec<(Seq, Signature)>,
     covered: Seq,
 }
 
 #[derive(Clone, Debug, Default)]
 struct CardRows {
-    facts: BTreeMap<OrderKey, (Fact, u128)>,
+    /// Where its facts stand, in the order of the fold: they are read from the changesets that state them.
+    facts: Vec<OrderKey>,
     settled: Option<CardSettled>,
     journal: Vec<JournalEntry>,
-    /// The top-ups with each reference.
-    references: BTreeMap<String, BTreeSet<FactId>>,
-    announced: BTreeSet<(FactId, Transition)>,
+    /// Its top-ups with their references.
+    references: Vec<(Box<str>, FactId)>,
+    /// Ascending.
+    announced: Vec<(FactId, Transition)>,
+    /// Whether it was told that it was issued.
+    issue_told: bool,
     /// The earliest fact that issued it, in the order of the fold: the same whatever came first.
     issued: Option<OrderKey>,
     status_version: u64,
@@ -180,8 +185,8 @@ pub struct MemoryLedger {
     /// Of every site its head, as peers are told.
     have: Have,
     arrivals: VecDeque<Arrival>,
-    places: BTreeMap<FactId, (CardId, OrderKey)>,
-    cards: BTreeMap<CardId, CardRows>,
+    /// Boxed, because the rows of a tree are half empty.
+    cards: BTreeMap<CardId, Box<CardRows>>,
     top_ups: BTreeMap<String, TopUpRecord>,
     newest_fares: u32,
     fares: FareBook,
@@ -189,6 +194,9 @@ pub struct MemoryLedger {
     /// What all accounts hold together, counted along with each debit and credit.
     accounts_sum: Money,
     outbox: Vec<Event>,
+    /// Events before those that the outbox holds.
+    outbox_dropped: usize,
+    /// Keys of events that concern no card.
     event_keys: BTreeSet<EventKey>,
     rows: RowSet,
     refused: Vec<Refused>,
@@ -302,7 +310,8 @@ impl MemoryLedger {
         let mut best: Option<(Seq, Signature)> = None;
         let mut bytes = 0;
         let mut counted = before;
-        for (seq, signature) in log.signatures.range(first..) {
+        let signed = log.signatures.partition_point(|(seq, _)| *seq < first);
+        for (seq, signature) in &log.signatures[signed..] {
             let end = usize::try_from(seq.0).ok()?;
             bytes += log
                 .bodies
@@ -411,7 +420,15 @@ impl MemoryLedger {
     /// Events in the order they were booked, from a position on; consumers keep the position.
     #[must_use]
     pub fn outbox(&self, from: usize) -> &[Event] {
-        self.outbox.get(from..).unwrap_or_default()
+        let kept = from.saturating_sub(self.outbox_dropped);
+        self.outbox.get(kept..).unwrap_or_default()
+    }
+
+    /// Forgets the events before a position, which every consumer has passed.
+    pub fn drop_outbox(&mut self, before: usize) {
+        let passed = before.saturating_sub(self.outbox_dropped).min(self.outbox.len());
+        self.outbox.drain(..passed);
+        self.outbox_dropped += passed;
     }
 
     /// Runs that were refused, the first [`EVIDENCE_MAX`].

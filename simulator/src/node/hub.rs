@@ -192,6 +192,7 @@ impl HubNode {
         let news = self.ledger.outbox(self.audited);
         self.audited += news.len();
         let touched: BTreeSet<CardId> = news.iter().filter_map(Event::card).collect();
+        self.ledger.drop_outbox(self.audited);
         touched.into_iter().collect()
     }
 

@@ -43,8 +43,8 @@ pub enum Outcome {
     },
     /// The tap could not be recorded because the disk was full: an exit opened all the same, an entry was denied.
     Unrecorded {
-        /// What was decided.
-        decision: Decision,
+        /// What was decided. Boxed, because it is rare.
+        decision: Box<Decision>,
     },
 }
 

@@ -146,7 +146,8 @@ impl World {
         let decided = match gate.tap(now_ms, visit.card, visit.direction)? {
             Tapped::Recorded(decided) => decided,
             Tapped::Unrecorded(decision) => {
-                self.note_outcome(node, &visit, Outcome::Unrecorded { decision });
+                let unrecorded = Box::new(decision);
+                self.note_outcome(node, &visit, Outcome::Unrecorded { decision: unrecorded });
                 if decision.tap.accepted || decision.tap.direction == Direction::Exit {
                     self.go_on(&visit, decision.tap.accepted, 0);
                 } else {

@@ -6,6 +6,9 @@ use sync_protocol::rows::RowChange;
 use super::*;
 use crate::ledger::rows::merge_rows;
 
+/// Places made ready for more facts of a card: there are many cards with few facts.
+const FACTS_AHEAD: usize = 4;
+
 impl MemoryLedger {
     /// Executes what ingest planned.
     ///
@@ -30,7 +33,7 @@ impl MemoryLedger {
                 record: SiteRecord::opened(open),
                 bodies: Vec::new(),
                 chain: Vec::new(),
-                signatures: BTreeMap::new(),
+                signatures: Vec::new(),
                 covered: Seq::NONE,
             };
             self.sites.entry(open.site()).or_insert(log);
@@ -76,7 +79,7 @@ impl MemoryLedger {
         };
         self.have.advance(site, have);
         if let Some(signature) = signature {
-            log.signatures.insert(head.seq, signature);
+            log.signatures.push((head.seq, signature));
         }
         self.counters.changesets += 1;
     }
@@ -87,9 +90,13 @@ impl MemoryLedger {
             self.newest_fares = self.newest_fares.max(fare.version);
         }
         let Some(card) = row.fact.card() else { return };
-        self.places.insert(row.key.id, (card, row.key));
         let rows = self.cards.entry(card).or_default();
-        rows.facts.insert(row.key, (row.fact.clone(), row.hash));
+        if let Err(place) = rows.facts.binary_search(&row.key) {
+            if rows.facts.len() == rows.facts.capacity() {
+                rows.facts.reserve_exact(FACTS_AHEAD.min(place + 1));
+            }
+            rows.facts.insert(place, row.key);
+        }
         match &row.fact {
             Fact::CardIssued { .. } => {
                 rows.issued = Some(rows.issued.map_or(row.key, |known| known.min(row.key)));
@@ -104,8 +111,7 @@ impl MemoryLedger {
                     amount: *amount,
                 };
                 self.top_ups.entry(reference.clone()).or_insert(record);
-                let same = rows.references.entry(reference.clone()).or_default();
-                same.insert(row.key.id);
+                rows.references.push((reference.as_str().into(), row.key.id));
             }
             _ => {}
         }
@@ -220,14 +226,32 @@ impl MemoryLedger {
             rows.settled = Some(state);
         }
         for event in cut.events {
-            if !self.event_keys.insert(event.key()) && !is(Mutation::TellTwice) {
-                continue;
+            if self.is_news(&event) || is(Mutation::TellTwice) {
+                self.outbox.push(event);
             }
-            if let (EventKey::Journey(tap, transition), Some(card)) = (event.key(), event.card()) {
-                let rows = self.cards.entry(card).or_default();
-                rows.announced.insert((tap, transition));
+        }
+    }
+
+    /// Notes that an event is told. Returns whether it was not told before.
+    fn is_news(&mut self, event: &Event) -> bool {
+        let Some(card) = event.card() else {
+            return self.event_keys.insert(event.key());
+        };
+        let rows = self.cards.entry(card).or_default();
+        match event.key() {
+            EventKey::Journey(tap, transition) => {
+                let told = (tap, transition);
+                let place = rows.announced.binary_search(&told);
+                if let Err(place) = place {
+                    rows.announced.reserve_exact(1);
+                    rows.announced.insert(place, told);
+                }
+                place.is_err()
             }
-            self.outbox.push(event);
+            EventKey::Issued(_) => !std::mem::replace(&mut rows.issue_told, true),
+            // A revision is settled once.
+            EventKey::Balance(_) | EventKey::Status(..) => true,
+            EventKey::Fares(_) | EventKey::Row(_) => self.event_keys.insert(event.key()),
         }
     }
 
@@ -242,6 +266,7 @@ impl MemoryLedger {
         *self.accounts.entry(credit).or_default() += amount;
         self.accounts_sum += amount;
         let rows = self.cards.entry(entry.id.card).or_default();
+        rows.journal.reserve_exact(1);
         rows.journal.push(*entry);
     }
 
@@ -252,7 +277,7 @@ impl MemoryLedger {
             record: SiteRecord::opened(writer.open()),
             bodies: Vec::new(),
             chain: Vec::new(),
-            signatures: BTreeMap::new(),
+            signatures: Vec::new(),
             covered: Seq::NONE,
         };
         if !sealed.heads.is_empty() {

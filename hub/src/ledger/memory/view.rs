@@ -1,5 +1,8 @@
 //! What the plans read.
 
+use sync_protocol::changeset::{Body, Content};
+use sync_protocol::digest::fact_hash;
+
 use super::*;
 
 impl Logs for MemoryLedger {
@@ -38,24 +41,19 @@ impl Cards for MemoryLedger {
     }
 
     fn has_reference(&self, card: CardId, reference: &str) -> Result<bool, Infallible> {
-        let rows = self.cards.get(&card);
-        let mut same = rows
-            .and_then(|rows| rows.references.get(reference))
+        let known = self
+            .cards
+            .get(&card)
             .into_iter()
-            .flatten();
-        Ok(same.any(|id| id.seq <= self.covered_to(id.site)))
+            .flat_map(|rows| &rows.references);
+        let mut same = known.filter(|(known, _)| **known == *reference);
+        Ok(same.any(|(_, id)| id.seq <= self.covered_to(id.site)))
     }
 
     fn history(&self, card: CardId) -> Result<Vec<FactRow>, Infallible> {
         let facts = self.cards.get(&card).into_iter().flat_map(|rows| &rows.facts);
-        let settled = facts.filter(|(key, _)| key.id.seq <= self.covered_to(key.id.site));
-        Ok(settled
-            .map(|(key, (fact, hash))| FactRow {
-                key: *key,
-                fact: fact.clone(),
-                hash: *hash,
-            })
-            .collect())
+        let settled = facts.filter(|key| key.id.seq <= self.covered_to(key.id.site));
+        Ok(settled.filter_map(|key| self.stored(key.id)).collect())
     }
 
     fn booked(&self, card: CardId) -> Result<BTreeMap<Posting, i64>, Infallible> {
@@ -69,7 +67,11 @@ impl Cards for MemoryLedger {
 
     fn announced(&self, card: CardId) -> Result<BTreeSet<(FactId, Transition)>, Infallible> {
         let rows = self.cards.get(&card);
-        Ok(rows.map(|rows| rows.announced.clone()).unwrap_or_default())
+        Ok(rows
+            .into_iter()
+            .flat_map(|rows| &rows.announced)
+            .copied()
+            .collect())
     }
 
     fn stamped_from(&self, ms: i64) -> Result<Vec<CardId>, Infallible> {
@@ -106,9 +108,12 @@ impl Records for MemoryLedger {
     }
 
     fn fact(&self, id: FactId) -> Result<Option<Fact>, Infallible> {
-        let place = self.places.get(&id);
-        let found = place.and_then(|(card, key)| self.cards.get(card)?.facts.get(key));
-        Ok(found.map(|(fact, _)| fact.clone()))
+        let stored = self.stored(id).filter(|row| {
+            let rows = row.fact.card().and_then(|card| self.cards.get(&card));
+            // Not every fact that somebody wrote was taken.
+            rows.is_some_and(|rows| rows.facts.binary_search(&row.key).is_ok())
+        });
+        Ok(stored.map(|row| row.fact))
     }
 
     fn newest_fares(&self) -> Result<u32, Infallible> {
@@ -117,6 +122,21 @@ impl Records for MemoryLedger {
 }
 
 impl MemoryLedger {
+    /// The fact at a place of a stored changeset.
+    fn stored(&self, id: FactId) -> Option<FactRow> {
+        let place = usize::try_from(id.seq.0.checked_sub(1)?).ok()?;
+        let body = self.sites.get(&id.site)?.bodies.get(place)?;
+        let (key, change) = Body::read_one(body, id).ok()??;
+        match change.read() {
+            Ok(Some(Content::Fact(fact))) => Some(FactRow {
+                key,
+                fact,
+                hash: fact_hash(&key, &change.content),
+            }),
+            _ => None,
+        }
+    }
+
     pub(super) fn covered_to(&self, site: SiteId) -> Seq {
         self.sites.get(&site).map_or(Seq::NONE, |log| log.covered)
     }
