@@ -22,6 +22,7 @@ mod excluded;
 mod group;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use edge_node::store::Decided;
 use sync_protocol::decide::{Policy, Settled};
@@ -30,7 +31,7 @@ use sync_protocol::id::CardId;
 use sync_protocol::money::Money;
 
 use self::excluded::{Truth, excluded};
-use self::group::{Entry, Groups};
+use self::group::{Entry as Uncovered, Groups};
 use super::reference::Fares;
 use super::{Check, Violations, second};
 use crate::node::gate::GateNode;
@@ -106,7 +107,14 @@ impl Overdrafts {
                 self.look_at_limit(&policy, moment, &settled);
                 self.look_at_truth(&policy, moment, &settled);
             }
-            (Direction::Exit, _) => self.cards.entry(tap.card).or_default().exit(moment),
+            (Direction::Exit, _) => {
+                if let Entry::Occupied(mut groups) = self.cards.entry(tap.card) {
+                    groups.get_mut().exit(moment);
+                    if groups.get().is_idle() {
+                        groups.remove();
+                    }
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -144,7 +152,7 @@ impl Overdrafts {
         let groups = self.cards.entry(tap.card).or_default();
         groups.enter(
             moment,
-            Entry::new(moment, limit_of_group(policy, settled, tap.reason)),
+            Uncovered::new(moment, limit_of_group(policy, settled, tap.reason)),
         );
         if groups.is_free || !groups.may_be_below(moment.hub.available(tap.card)) {
             return;

@@ -31,6 +31,9 @@ use crate::trust::{Authority, NodeSigner};
 
 /// Changesets settled in one step.
 const SETTLE_CHANGESETS_MAX: usize = 16_384;
+/// Changesets settled by one plan: a step of a large network makes several, because a plan of a million cards would
+/// not fit into memory beside them.
+const PLAN_CHANGESETS_MAX: usize = 4_096;
 
 /// How many changesets were stored, and the digests of the settled cards and of the shared tables then.
 type Digests = (u64, ([u8; 32], [u8; 32]));
@@ -176,9 +179,16 @@ impl HubNode {
     /// # Errors
     /// The ledger refused its own plan.
     pub fn settle(&mut self, now_ms: i64) -> anyhow::Result<Vec<Run>> {
-        Ok(self
-            .ledger
-            .settle(SETTLE_CHANGESETS_MAX, self.wall_ms + now_ms, &self.signer)?)
+        let mut runs = Vec::new();
+        for _ in 0..SETTLE_CHANGESETS_MAX / PLAN_CHANGESETS_MAX {
+            let waiting = self.ledger.waiting_count();
+            let now_ms = self.wall_ms + now_ms;
+            runs.extend(self.ledger.settle(PLAN_CHANGESETS_MAX, now_ms, &self.signer)?);
+            if waiting <= PLAN_CHANGESETS_MAX {
+                break;
+            }
+        }
+        Ok(runs)
     }
 
     /// Whether something came in that is not settled.

@@ -281,7 +281,8 @@ impl Peer {
                 continue;
             };
             let burden = |peer: &NodeId| self.links.get(peer).map_or(0, |link| link.requested_bytes);
-            let mut holders: Vec<NodeId> = sync.offers.keys().copied().collect();
+            let lacks = |peer: &&NodeId| self.links.get(peer).is_some_and(|link| !link.lacking.is_empty());
+            let mut holders: Vec<NodeId> = sync.offers.keys().filter(lacks).copied().collect();
             // Neighbours before the hub when all else is equal: its line serves everyone.
             holders.sort_by_key(|peer| (burden(peer), peer.is_hub(), *peer));
             for peer in holders {

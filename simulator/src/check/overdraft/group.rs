@@ -63,8 +63,10 @@ impl Groups {
         self.groups.push(own);
     }
 
-    /// Notes an exit: whatever was entered in a group of its terminal may count as ended there.
+    /// Notes an exit: whatever was entered in a group of its terminal may count as ended there. Forgets what the hub
+    /// has covered.
     pub(super) fn exit(&mut self, moment: &Moment<'_>) {
+        self.cover(|site| moment.hub.covered(site));
         let tap = &moment.decided.decision.tap;
         if tap.direction == Direction::Exit {
             self.supersede(tap.terminal);
@@ -82,6 +84,11 @@ impl Groups {
             group.retain(|entry| entry.tap.seq > covered(entry.tap.site));
         }
         self.groups.retain(|group| !group.is_empty());
+    }
+
+    /// Whether nothing is known that matters later.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.groups.is_empty() && !self.is_free
     }
 
     /// Whether uncovered holds may bring the card below zero, given what the hub has settled as available.
