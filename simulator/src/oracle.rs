@@ -2,6 +2,7 @@
 //! down when, and what went down with a disk. Checks compare the nodes with this; nothing of it is visible to a node.
 
 mod events;
+mod kept;
 mod loss;
 mod passengers;
 
@@ -13,17 +14,16 @@ use sync_protocol::fact::{Fact, OrderedFact};
 use sync_protocol::id::{CardId, NodeId, OrderKey, Seq, SiteId};
 use sync_protocol::judge::{Writer, judge};
 
+use kept::KeptFacts;
+
 pub use events::{Absence, Downtime, Forged, Opaque, Outcome, Presented};
 pub use loss::{DiskLoss, LostDisk, LostTail};
 pub use passengers::{Answered, Passengers};
 
-/// Places made ready for more facts of a card.
-const FACTS_AHEAD: usize = 4;
-
 /// Everything that became durable anywhere, and everything that people saw.
 #[derive(Debug, Default)]
 pub struct Oracle {
-    facts: BTreeMap<CardId, Vec<OrderedFact>>,
+    facts: BTreeMap<CardId, KeptFacts>,
     fare_versions: Vec<OrderedFact>,
     heads: BTreeMap<SiteId, Seq>,
     writers: BTreeMap<SiteId, NodeId>,
@@ -116,27 +116,20 @@ impl Oracle {
     fn note_fact(&mut self, fact: OrderedFact) {
         match (&fact.fact, fact.fact.card()) {
             (Fact::FareVersion(_), _) => self.fare_versions.push(fact),
-            (_, Some(card)) => {
-                let facts = self.facts.entry(card).or_default();
-                // There are many cards with few facts.
-                if facts.len() == facts.capacity() {
-                    facts.reserve_exact(FACTS_AHEAD.min(facts.len() + 1));
-                }
-                facts.push(fact);
-            }
+            (_, Some(card)) => self.facts.entry(card).or_default().push(&fact),
             _ => {}
         }
     }
 
-    /// Every card that any fact names, with its facts.
-    pub fn cards(&self) -> impl Iterator<Item = (CardId, &[OrderedFact])> {
-        self.facts.iter().map(|(card, facts)| (*card, facts.as_slice()))
+    /// Every card that any fact names, ascending.
+    pub fn cards(&self) -> impl Iterator<Item = CardId> {
+        self.facts.keys().copied()
     }
 
     /// The facts of a card.
     #[must_use]
-    pub fn facts_of(&self, card: CardId) -> &[OrderedFact] {
-        self.facts.get(&card).map_or(&[], Vec::as_slice)
+    pub fn facts_of(&self, card: CardId) -> Vec<OrderedFact> {
+        self.facts.get(&card).into_iter().flat_map(KeptFacts::iter).collect()
     }
 
     /// Every fare version.
@@ -172,7 +165,7 @@ impl Oracle {
     /// How many facts belong to cards.
     #[must_use]
     pub fn card_facts(&self) -> usize {
-        self.facts.values().map(Vec::len).sum()
+        self.facts.values().map(KeptFacts::len).sum()
     }
 
     /// How passengers fared.

@@ -196,7 +196,7 @@ fn presented(world: &World, is_counted: impl Fn(&Outcome) -> bool) -> u64 {
 /// Counts the flags and postings of the hub's books.
 fn rules(world: &World) -> BTreeMap<&'static str, u64> {
     let mut rules = BTreeMap::new();
-    for (card, _) in world.oracle.cards().take(RULES_CARDS_MAX) {
+    for card in world.oracle.cards().take(RULES_CARDS_MAX) {
         let Some(projection) = world.hub.projection(card) else {
             continue;
         };

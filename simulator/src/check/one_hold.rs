@@ -17,7 +17,7 @@ use crate::world::World;
 pub fn check(world: &World) -> Check {
     let mut violations = Violations::default();
     let mut journeys = 0;
-    for (card, _) in world.oracle.cards() {
+    for card in world.oracle.cards() {
         let Some(projection) = world.hub.projection(card) else {
             continue;
         };

@@ -117,8 +117,9 @@ impl Prefixes {
         let Some(view) = hub.view(card) else { return };
         self.hub_looks += 1;
         let covered = |fact: &&OrderedFact| fact.key.id.seq <= hub.covered(fact.key.id.site);
+        let facts = oracle.facts_of(card);
         let prefix = Prefix {
-            covered: reference::in_order(oracle.facts_of(card).iter().filter(covered)),
+            covered: reference::in_order(facts.iter().filter(covered)),
             uncovered: BTreeMap::new(),
         };
         let fares = self.book(oracle, oracle.fare_versions().iter().filter(covered).count());
@@ -141,7 +142,8 @@ impl Prefixes {
         now_ms: i64,
     ) -> anyhow::Result<()> {
         self.gate_looks += 1;
-        let prefix = gate_prefix(gate, oracle, card);
+        let facts = oracle.facts_of(card);
+        let prefix = gate_prefix(gate, &facts);
         let held = |fact: &&OrderedFact| fact.key.id.seq <= gate.have().seq(fact.key.id.site);
         let known = oracle.fare_versions().iter().filter(held).count();
         // What the hub priced with a version that has not come here yet stays priced so.

@@ -38,7 +38,7 @@ impl Truth {
         let stride = of.div_ceil(CARDS_MAX).max(1);
         let cards = oracle.cards().step_by(stride);
         Truth::of(
-            cards.map(|(card, facts)| (card, facts.to_vec())),
+            cards.map(|card| (card, oracle.facts_of(card))),
             of,
             oracle.fare_versions(),
         )

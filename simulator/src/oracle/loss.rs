@@ -102,7 +102,7 @@ impl Oracle {
         }
         let is_lost = |fact: &OrderedFact| fact.key.id.site == site && fact.key.id.seq >= first;
         for facts in self.facts.values_mut() {
-            for fact in facts.extract_if(.., |fact| is_lost(fact)) {
+            for fact in facts.extract(is_lost) {
                 tail.count(&fact.fact);
                 self.lost.entry((site, fact.key.id.seq)).or_default().push(fact);
             }

@@ -111,6 +111,7 @@ impl MemoryLedger {
                     amount: *amount,
                 };
                 self.top_ups.entry(reference.clone()).or_insert(record);
+                rows.references.reserve_exact(1);
                 rows.references.push((reference.as_str().into(), row.key.id));
             }
             _ => {}

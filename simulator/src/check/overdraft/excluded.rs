@@ -38,7 +38,7 @@ impl Truth {
         let is_covered = |fact: &&OrderedFact| fact.key.id.seq <= moment.hub.covered(fact.key.id.site);
         let covered: Vec<OrderedFact> = facts.iter().filter(is_covered).cloned().collect();
         let (now, then) = (
-            reference::fold_with(card, facts, fares),
+            reference::fold_with(card, &facts, fares),
             reference::fold_with(card, &covered, fares),
         );
         Truth::between(&now, &then)

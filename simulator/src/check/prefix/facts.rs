@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use sync_protocol::fact::{Fact, OrderedFact};
-use sync_protocol::id::{CardId, SiteId};
+use sync_protocol::id::SiteId;
 
 use crate::check::reference;
 use crate::node::gate::GateNode;
-use crate::oracle::Oracle;
 
 /// Orders of arrival that are tried at most.
 pub(super) const ORDERS_MAX: usize = 64;
@@ -21,10 +20,9 @@ pub(in crate::check) struct Prefix<'a> {
     pub(in crate::check) uncovered: BTreeMap<SiteId, Vec<&'a OrderedFact>>,
 }
 
-/// What a gate has of a card: everything that its settled states cover, its terminal's taps that they do not, and
+/// What a gate has of a card's facts: everything that its settled states cover, its terminal's taps that they do not, and
 /// the hub's changes of the card's status.
-pub(super) fn gate_prefix<'a>(gate: &GateNode, oracle: &'a Oracle, card: CardId) -> Prefix<'a> {
-    let facts = oracle.facts_of(card);
+pub(super) fn gate_prefix<'a>(gate: &GateNode, facts: &'a [OrderedFact]) -> Prefix<'a> {
     let is_covered = |fact: &OrderedFact| fact.key.id.seq <= gate.covered(fact.key.id.site);
     let mut prefix = Prefix::default();
     let mut covered: Vec<&OrderedFact> = facts.iter().filter(|fact| is_covered(fact)).collect();
