@@ -129,7 +129,11 @@ impl Oracle {
     /// The facts of a card.
     #[must_use]
     pub fn facts_of(&self, card: CardId) -> Vec<OrderedFact> {
-        self.facts.get(&card).into_iter().flat_map(KeptFacts::iter).collect()
+        self.facts
+            .get(&card)
+            .into_iter()
+            .flat_map(KeptFacts::iter)
+            .collect()
     }
 
     /// Every fare version.

@@ -7,7 +7,7 @@ use sync_protocol::changeset::{
 };
 use sync_protocol::ed25519::{self, Ed25519Signer};
 use sync_protocol::fact::Fact;
-use sync_protocol::id::{NodeId, Seq, SiteId};
+use sync_protocol::id::{FactId, NodeId, Seq, SiteId};
 use sync_protocol::rows::{RowChange, Value};
 use sync_protocol::time::{Stamp, WALL_MS_MAX};
 

@@ -53,12 +53,34 @@ impl KeptFacts {
 
 #[cfg(test)]
 mod tests {
+    use sync_protocol::id::{FactId, Seq, SiteId};
+    use sync_protocol::money::Money;
+    use sync_protocol::time::Stamp;
+
     use super::*;
-    use crate::check::sample;
+
+    fn top_up(number: u8) -> OrderedFact {
+        let id = FactId {
+            site: SiteId([number % 2; 16]),
+            seq: Seq(u64::from(number)),
+            index: u16::from(number),
+        };
+        OrderedFact {
+            key: OrderKey {
+                at: Stamp::at_ms(1_000 * i64::from(number)),
+                id,
+            },
+            fact: Fact::TopUp {
+                card: "CARD0001".parse().unwrap(),
+                amount: Money::rupiah(i64::from(number)),
+                reference: "r".repeat(usize::from(number)),
+            },
+        }
+    }
 
     #[test]
     fn facts_come_back_as_they_were_noted_and_those_taken_out_do_not() {
-        let facts = sample::facts_of(sample::card(1), 1);
+        let facts: Vec<OrderedFact> = (1..9).map(top_up).collect();
         let mut kept = KeptFacts::default();
         facts.iter().for_each(|fact| kept.push(fact));
         assert!(kept.len() > 3 && kept.iter().eq(facts.iter().cloned()));
