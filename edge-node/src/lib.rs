@@ -27,6 +27,8 @@ pub mod node;
 #[cfg(feature = "node")]
 pub mod reader;
 #[cfg(feature = "node")]
+pub mod renewal;
+#[cfg(feature = "node")]
 pub mod run;
 #[cfg(feature = "node")]
 pub mod status;

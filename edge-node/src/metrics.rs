@@ -14,6 +14,7 @@ use sync_shell::links::LinkStats;
 use crate::answer::{Answer, reason_name};
 use crate::clock::ClockState;
 use crate::node::Snapshot;
+use crate::renewal::CertificateState;
 use crate::store::BallastState;
 
 /// Seconds of deciding and committing.
@@ -75,6 +76,8 @@ pub struct Surroundings {
     pub file_bytes: (u64, u64),
     /// Taps in the queue.
     pub taps_waiting: usize,
+    /// How the certificate stands, where there is one.
+    pub certificate: Option<CertificateState>,
 }
 
 impl Metrics {
@@ -151,6 +154,9 @@ impl Metrics {
         self.note_network(snapshot, surroundings);
         self.note_logs(snapshot, surroundings);
         self.note_disk(snapshot, surroundings);
+        if let Some(certificate) = &surroundings.certificate {
+            self.note_certificate(certificate);
+        }
         self.note_peers(snapshot);
         self.handle.render()
     }
@@ -252,6 +258,15 @@ impl Metrics {
         self.total("gate_store_failures_total", snapshot.mishaps.store_failures);
         self.total("gate_filing_failures_total", counters.filing_failures);
         self.total("gate_checkpoint_failures_total", counters.checkpoint_failures);
+    }
+
+    fn note_certificate(&self, certificate: &CertificateState) {
+        self.gauge(
+            "gate_certificate_expires_in_seconds",
+            seconds(certificate.left_s.saturating_mul(1_000_000)),
+        );
+        let alarm = if certificate.alarm().is_some() { 1.0 } else { 0.0 };
+        self.gauge("gate_certificate_alarm", alarm);
     }
 
     /// What was refused, dropped or given up, of all peers together: the log names them.
@@ -374,6 +389,14 @@ fn describe(recorder: &PrometheusRecorder) {
         (
             "gate_backlog_changesets",
             "Own changesets that the hub is not known to hold.",
+        ),
+        (
+            "gate_certificate_expires_in_seconds",
+            "Seconds until the gate's certificate ends; below 0 once it has.",
+        ),
+        (
+            "gate_certificate_alarm",
+            "1 while the certificate was not renewed in time, or has ended.",
         ),
         (
             "gate_uncovered_changesets",

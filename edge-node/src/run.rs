@@ -11,7 +11,6 @@ use std::time::Duration;
 use sync_protocol::changeset::{PublicKey, Signer};
 use sync_protocol::fact::Direction;
 use sync_protocol::id::{CardId, NodeId};
-use sync_protocol::time::DAY_MS;
 use sync_shell::http::{self as shell_http, Token};
 use sync_shell::identity::{Identity, NodeKeys};
 use sync_shell::links::{Links, LinksConfig};
@@ -26,18 +25,16 @@ pub use error::{StartError, StopError};
 pub use surroundings::{Surroundings, system_clock};
 
 use crate::answer::Answer;
-use crate::clock::Moment;
 use crate::http::{self, App, Parts as AppParts};
 use crate::metrics::Metrics;
 use crate::node::{Node, Parts, Roster, Snapshot};
+use crate::renewal::Renewer;
 use crate::status::Own;
 use crate::store::{Opening, Store, StoreError};
 use crate::writer::{CONTROL_QUEUE_MAX, Control, EVENT_QUEUE_MAX, Queues, TAP_QUEUE_MAX, Writer};
 
 /// A gate has this long to stop in order.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
-/// A certificate that ends within this is warned of at the start, milliseconds.
-const EXPIRY_WARNING_MS: i64 = 30 * DAY_MS;
 /// Histograms are tidied this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// What an operator changes when the HTTP port is taken.
@@ -58,6 +55,7 @@ pub struct Gate {
     http_stop: oneshot::Sender<()>,
     http_task: JoinHandle<std::io::Result<()>>,
     upkeep: JoinHandle<()>,
+    renewal: JoinHandle<()>,
     ended: Option<Ended>,
     config: GateConfig,
 }
@@ -82,17 +80,23 @@ impl Gate {
             folder: config.data_dir.clone(),
             source,
         })?;
-        let own = Own {
-            code: config.gate.code,
-            certificate_expires_ms: keys.expires_at_ms(),
-        };
-        warn_of_expiry(&own, surroundings.clock.now());
         let token = Token::load_or_create(&config.token(), &surroundings.entropy()?)?;
         let store = open_store(&config, &keys, &surroundings)?;
         let listener = shell_http::bind(config.http.listen, HTTP_SETTING).await?;
         let http = listener.local_addr().map_err(StartError::HttpAddress)?;
         let (events, heard) = mpsc::channel(EVENT_QUEUE_MAX);
         let links = Links::start(links_config(&config, &keys, &surroundings)?, events)?;
+        let renewer = Renewer::new(
+            Arc::clone(&keys),
+            config.keys_dir(),
+            config.sync.hub.clone(),
+            links.clone(),
+            surroundings.clock.clone(),
+        );
+        let own = Own {
+            code: config.gate.code,
+            certificate: renewer.watch(),
+        };
 
         let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?);
         let (tap_queue, taps) = mpsc::channel(TAP_QUEUE_MAX);
@@ -140,6 +144,7 @@ impl Gate {
             http_stop,
             http_task,
             upkeep: tokio::spawn(keep_up(metrics)),
+            renewal: tokio::spawn(renewer.run()),
             ended: Some(ended),
             config,
         })
@@ -225,6 +230,7 @@ impl Gate {
         };
         // Links send what the writer gave them last, while HTTP answers what it was asked last.
         let _ = self.http_stop.send(());
+        self.renewal.abort();
         let (_, served) = tokio::join!(self.links.shutdown(), self.http_task);
         self.upkeep.abort();
         // The file only helps to find the port; it may be gone.
@@ -313,22 +319,6 @@ pub fn node_parts(
         retention: config.retention.retention(),
         seed: u64::from_le_bytes(surroundings.entropy()?),
     })
-}
-
-/// Says in time that a certificate ends: without one the gate goes on alone.
-fn warn_of_expiry(own: &Own, now: Moment) {
-    let left_ms = own.certificate_expires_ms.saturating_sub(now.wall_ms);
-    if left_ms <= 0 {
-        tracing::error!(
-            "this gate's certificate has ended: taps go on, links do not; issue a new one at the hub"
-        );
-    } else if left_ms < EXPIRY_WARNING_MS {
-        let days = left_ms / DAY_MS;
-        tracing::warn!(
-            days,
-            "this gate's certificate ends soon: issue a new one at the hub"
-        );
-    }
 }
 
 fn links_config(

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::clock::{ClockState, seconds};
 use crate::metrics::Surroundings;
 use crate::node::Snapshot;
+use crate::renewal::{CertificateState, CertificateWatch};
 use crate::store::{BallastState, Inspection, SCHEMA_VERSION, StoreError};
 
 /// How a gate stands.
@@ -31,6 +32,8 @@ pub struct Status {
     pub uptime_s: u64,
     /// When the gate's certificate ends, milliseconds since 1970: it links to nobody from then on.
     pub certificate_expires_ms: i64,
+    /// What to do about the certificate; null while it is good or its renewal is under way.
+    pub certificate_alarm: Option<String>,
     /// The clock.
     pub clock: ClockStatus,
     /// normal, closed or free_flow.
@@ -171,18 +174,19 @@ pub fn file_bytes(path: &Path) -> (u64, u64) {
 }
 
 /// What a gate knows of itself from its settings and keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Own {
     /// Its code.
     pub code: GateCode,
-    /// When its certificate ends, milliseconds since 1970.
-    pub certificate_expires_ms: i64,
+    /// How its certificate stands.
+    pub certificate: CertificateWatch,
 }
 
 impl Status {
     /// Puts together what is known of a running gate.
     #[must_use]
     pub fn of(own: &Own, snapshot: &Snapshot, counts: &Counts, links: &[LinkStats]) -> Status {
+        let certificate = own.certificate.at(snapshot.wall_ms);
         Status {
             node: snapshot.gate.id.0,
             code: own.code.to_string(),
@@ -190,7 +194,8 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             schema: SCHEMA_VERSION,
             uptime_s: snapshot.uptime_ms.unsigned_abs() / 1_000,
-            certificate_expires_ms: own.certificate_expires_ms,
+            certificate_expires_ms: certificate.expires_ms,
+            certificate_alarm: certificate.alarm().map(str::to_owned),
             clock: ClockStatus {
                 state: snapshot.clock,
                 wall_ms: snapshot.wall_ms,
@@ -233,8 +238,14 @@ impl Status {
 
 /// What the metrics want to know besides a snapshot.
 #[must_use]
-pub fn surroundings(counts: &Counts, links: Vec<LinkStats>, taps_waiting: usize) -> Surroundings {
+pub fn surroundings(
+    counts: &Counts,
+    links: Vec<LinkStats>,
+    taps_waiting: usize,
+    certificate: CertificateState,
+) -> Surroundings {
     Surroundings {
+        certificate: Some(certificate),
         links,
         set_aside: counts.set_aside,
         file_bytes: counts.file_bytes,

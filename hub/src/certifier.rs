@@ -4,23 +4,31 @@
 //! Whoever asks has proved in the handshake that it holds the key ([`sync_shell::certify`]). Every certificate issued
 //! is recorded before it leaves.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sync_protocol::id::{NodeId, TerminalCode};
-use sync_protocol::time::{DAY_MS, HOUR_MS};
+use sync_protocol::time::{DAY_MS, HOUR_MS, SECOND_MS};
 use sync_shell::certify::{
     Answer, Answering, Applicant, Certificates, Certifier, EnrolToken, Enrolment, Refused, Request,
 };
-use sync_shell::identity::{Authority, Identity, IdentityError};
+use sync_shell::identity::{Authority, Identity, IdentityError, Life, NodeKeys};
+use sync_shell::links::Links;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::config::HubConfig;
 use crate::ledger::postgres::{EnrolRow, IssuedRow, LedgerError, PostgresLedger};
+use crate::metrics as names;
+use crate::stop::Stop;
 
 /// Certificates begin this long before now, for clocks that are a little behind.
 pub const BACKDATED_MS: i64 = HOUR_MS;
+
+/// The hub's own certificate is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// What the hub certifies with.
 #[derive(Clone)]
@@ -212,6 +220,75 @@ fn not_a_gates() -> Refused {
 fn for_now(error: LedgerError) -> Refused {
     warn!(%error, "a certificate could not be recorded");
     Refused::ForNow("its database does not answer".to_owned())
+}
+
+/// The hub's own certificate, which it renews by itself where the authority is at hand.
+#[derive(Clone)]
+pub struct OwnCertificate {
+    authority: Option<Arc<Authority>>,
+    folder: PathBuf,
+    valid_days: u32,
+    clock: Clock,
+}
+
+impl OwnCertificate {
+    /// Renews the certificate in the hub's key folder.
+    #[must_use]
+    pub fn new(authority: Option<Arc<Authority>>, config: &HubConfig, clock: Clock) -> OwnCertificate {
+        OwnCertificate {
+            authority,
+            folder: config.keys.clone(),
+            valid_days: config.authority.certificate_days,
+            clock,
+        }
+    }
+
+    /// The keys with their next certificate, written durably, when half of the last one's life is over.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn renewed(&self, keys: &NodeKeys) -> Result<Option<NodeKeys>, IdentityError> {
+        let now_ms = self.clock.wall_ms();
+        let Some(authority) = &self.authority else {
+            return Ok(None);
+        };
+        if keys.validity().life(now_ms, 0) == Life::Good || !keys.identity().node.is_hub() {
+            return Ok(None);
+        }
+        let (from_ms, to_ms) = period(now_ms, self.valid_days);
+        let certified = authority.certify(NodeId::HUB, None, &keys.identity().key, from_ms, to_ms)?;
+        let renewed = keys.renew(&self.folder, &certified.pem)?;
+        info!(
+            until = crate::http::values::spoken(to_ms),
+            "the hub's certificate was renewed"
+        );
+        Ok(Some(renewed))
+    }
+
+    /// Renews it as long as the hub runs; links that stand go on.
+    pub async fn keep(self, mut keys: Arc<NodeKeys>, links: Links, mut stop: Stop) {
+        loop {
+            let left_s = keys.expires_at_ms().saturating_sub(self.clock.wall_ms()) / SECOND_MS;
+            metrics::gauge!(names::CERTIFICATE_EXPIRES_IN).set(left_s as f64);
+            let outcome = self.renewed(&keys).map_err(|error| error.to_string());
+            let outcome = outcome.and_then(|renewed| match renewed {
+                Some(renewed) => {
+                    links.reload(&renewed).map_err(|error| error.to_string())?;
+                    keys = Arc::new(renewed);
+                    Ok(())
+                }
+                None => Ok(()),
+            });
+            if let Err(reason) = outcome {
+                warn!(reason, "the hub's certificate was not renewed");
+            }
+            tokio::select! {
+                biased;
+                _ = stop.told() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
 }
 
 #[cfg(test)]

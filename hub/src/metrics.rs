@@ -64,6 +64,9 @@ pub const HTTP_SECONDS: &str = "hub_http_request_seconds";
 /// Failures of the database by what was tried.
 pub const DATABASE_ERRORS: &str = "hub_database_errors_total";
 
+/// Seconds until the hub's own certificate ends.
+pub const CERTIFICATE_EXPIRES_IN: &str = "hub_certificate_expires_in_seconds";
+
 /// Borders of the histograms of seconds.
 const SECONDS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
@@ -126,6 +129,10 @@ fn describe() {
     describe_counter!(HEARTBEATS_REFUSED, "Heartbeats that are not genuine.");
     describe_counter!(HTTP_REQUESTS, "HTTP requests by route and status.");
     describe_histogram!(HTTP_SECONDS, "Seconds of an HTTP request by route.");
+    describe_gauge!(
+        CERTIFICATE_EXPIRES_IN,
+        "Seconds until the hub's own certificate ends."
+    );
     describe_counter!(
         DATABASE_ERRORS,
         "Failures of the database by what was tried; tried again."

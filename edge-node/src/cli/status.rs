@@ -113,6 +113,13 @@ fn show_running(status: &Status) -> io::Result<()> {
     if let Some(advice) = &status.clock.advice {
         say(format_args!("CLOCK      {advice}"))?;
     }
+    if let Some(alarm) = &status.certificate_alarm {
+        say(format_args!("CERTIFICATE {alarm}"))?;
+    }
+    say(format_args!(
+        "certificate until {} UTC",
+        utc::text(status.certificate_expires_ms)
+    ))?;
     say(format_args!(
         "clock      {} UTC, within {} ms",
         utc::text(status.clock.wall_ms),

@@ -51,7 +51,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
     let snapshot = app.snapshot().await?;
     // A database that cannot be read beside its writer must not hide everything else.
     let counts = app.counts().await.unwrap_or_else(|_| Counts::default());
-    let surroundings = surroundings(&counts, app.0.links.stats(), app.0.taps.waiting());
+    let certificate = app.0.own.certificate.at(snapshot.wall_ms);
+    let (links, waiting) = (app.0.links.stats(), app.0.taps.waiting());
+    let surroundings = surroundings(&counts, links, waiting, certificate);
     let text = app.0.metrics.render(&snapshot, &surroundings);
     Ok(([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text).into_response())
 }

@@ -11,8 +11,9 @@ use sync_shell::identity::{Authority, IdentityError};
 use super::say::say;
 use super::{Failure, Surroundings};
 
-/// How long a node's certificate is valid: longer than a gate is left alone.
-const NODE_VALID_MS: i64 = 5 * 365 * DAY_MS;
+/// How long a node's certificate is valid unless said otherwise, days: where no hub renews it, longer than a gate is
+/// left alone.
+const VALID_DAYS: i64 = 5 * 365;
 /// Certificates begin this long before now, for clocks that are a little behind.
 const BACKDATED_MS: i64 = DAY_MS;
 
@@ -57,6 +58,9 @@ pub struct IssueArguments {
     /// Issues a key of the hub.
     #[arg(long)]
     hub: bool,
+    /// How long the certificate is valid, days.
+    #[arg(long, value_name = "DAYS", default_value_t = VALID_DAYS, value_parser = clap::value_parser!(i64).range(1..=3_650))]
+    days: i64,
     /// The folder for the node: copy it to the node's machine.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -86,7 +90,12 @@ fn init(arguments: &InitArguments, surroundings: &Surroundings) -> Result<(), Fa
         dir.display()
     ))?;
     if let Some(hub_keys) = &arguments.hub_keys {
-        write(&authority, NodeId::HUB, None, hub_keys, false, surroundings)?;
+        let hub = Holder {
+            node: NodeId::HUB,
+            terminal: None,
+            days: VALID_DAYS,
+        };
+        write(&authority, hub, hub_keys, false, surroundings)?;
     }
     Ok(())
 }
@@ -99,31 +108,43 @@ fn issue(arguments: &IssueArguments, surroundings: &Surroundings) -> Result<(), 
         )));
     }
     let authority = Authority::load(&arguments.dir).map_err(failure)?;
-    let IssueArguments {
-        terminal,
-        out,
-        replace,
-        ..
-    } = arguments;
-    write(&authority, node, *terminal, out, *replace, surroundings)
+    let holder = Holder {
+        node,
+        terminal: arguments.terminal,
+        days: arguments.days,
+    };
+    write(
+        &authority,
+        holder,
+        &arguments.out,
+        arguments.replace,
+        surroundings,
+    )
+}
+
+/// Whose certificate it will be, and for how many days.
+struct Holder {
+    node: NodeId,
+    terminal: Option<TerminalCode>,
+    days: i64,
 }
 
 fn write(
     authority: &Authority,
-    node: NodeId,
-    terminal: Option<TerminalCode>,
+    holder: Holder,
     out: &Path,
     replace: bool,
     surroundings: &Surroundings,
 ) -> Result<(), Failure> {
     let now_ms = surroundings.clock.wall_ms();
+    let Holder { node, terminal, days } = holder;
     let issued = authority
         .issue(
             node,
             terminal,
             &(surroundings.random)(),
             now_ms - BACKDATED_MS,
-            now_ms + NODE_VALID_MS,
+            now_ms + days * DAY_MS,
         )
         .map_err(failure)?;
     let written = match replace {

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::HubConfig;
 use crate::cache::{Cache, CacheProjector};
+use crate::certifier::OwnCertificate;
 use crate::clock::Clock;
 use crate::databases::Pools;
 use crate::followers::{Lags, News, follow};
@@ -39,6 +40,7 @@ pub(super) struct Ground {
     pub(super) ledger: PostgresLedger,
     pub(super) links: Links,
     pub(super) metrics: PrometheusHandle,
+    pub(super) renewing: OwnCertificate,
     pub(super) seed: u64,
     pub(super) stop: Stop,
 }
@@ -81,6 +83,12 @@ pub(super) fn start(
         ground.clock,
     );
     spawn(tasks, "engine", engine.run(events, reported, ground.stop.clone()));
+    let renewing = ground.renewing.clone().keep(
+        Arc::clone(&ground.keys),
+        ground.links.clone(),
+        ground.stop.clone(),
+    );
+    spawn(tasks, "own certificate", renewing);
     let observer = Observer {
         ledger: ground.ledger.clone(),
         links: ground.links.clone(),

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::parts::{self, Ground};
 use super::{Hub, HubConfig};
 use crate::backoff::Backoff;
-use crate::certifier::Office;
+use crate::certifier::{Office, OwnCertificate};
 use crate::clock::{Clock, ClockError};
 use crate::config::ConfigError;
 use crate::databases::{self, Pools};
@@ -90,10 +90,12 @@ impl Hub {
     pub async fn start(config: HubConfig, clock: Clock, random: fn() -> [u8; 32]) -> Result<Hub, StartError> {
         clock.check()?;
         config.check()?;
-        let keys = Arc::new(NodeKeys::load(&config.keys)?);
+        let keys = NodeKeys::load(&config.keys)?;
+        let certifying = load_authority(&config, &keys)?;
+        let renewing = OwnCertificate::new(certifying.clone(), &config, clock);
+        let keys = Arc::new(renewing.renewed(&keys)?.unwrap_or(keys));
         let authority = settler::Authority::new(&keys)?;
         check_certificate(&keys, &clock)?;
-        let certifying = load_authority(&config, &keys)?;
         let metrics = crate::metrics::install()?;
         let token = match config.http.token_file.as_os_str().is_empty() {
             true => None,
@@ -145,6 +147,7 @@ impl Hub {
             ledger,
             links: links.clone(),
             metrics,
+            renewing,
             seed,
             stop: stopped,
         };

@@ -18,6 +18,7 @@ mod fingerprint;
 mod keys;
 mod newcomer;
 mod trust;
+mod validity;
 
 use std::fmt;
 
@@ -30,6 +31,7 @@ pub use fingerprint::{Fingerprint, hexadecimal};
 pub use keys::NodeKeys;
 pub use newcomer::Newcomer;
 pub use trust::CertificateTrust;
+pub use validity::{Life, Validity};
 
 /// The name every certificate carries, and the TLS server name everybody dials.
 pub const COMMON_NAME: &str = "node.sync.internal";

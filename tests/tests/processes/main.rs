@@ -12,4 +12,5 @@ mod partitions;
 mod payments;
 mod redis_lost;
 mod refusals;
+mod renewal;
 mod services;

@@ -9,7 +9,9 @@ use sync_protocol::ed25519::Ed25519Signer;
 use super::authority::{AUTHORITY_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY};
 use super::certificate::{self, AuthorityCertificate};
 use super::files::Existing;
-use super::{CertificateError, CertificateTrust, Fingerprint, Identity, IdentityError, files, newcomer};
+use super::{
+    CertificateError, CertificateTrust, Fingerprint, Identity, IdentityError, Validity, files, newcomer,
+};
 
 const ADVICE: &str = "enrol this node with `edge-node enroll`, or have the authority issue it with `hub ca issue` and copy the folder here";
 
@@ -120,10 +122,13 @@ impl NodeKeys {
         self.expires_at_ms
     }
 
-    /// When the certificate begins: milliseconds since 1970.
+    /// From when to when the certificate is valid.
     #[must_use]
-    pub fn valid_from_ms(&self) -> i64 {
-        self.valid_from_ms
+    pub fn validity(&self) -> Validity {
+        Validity {
+            from_ms: self.valid_from_ms,
+            to_ms: self.expires_at_ms,
+        }
     }
 
     /// What names the authority this node believes.
