@@ -36,7 +36,7 @@ use crate::config::PolicyConfig;
 use crate::store::{BallastState, Retention, SCHEMA_VERSION, Store, StoreError};
 
 pub use beats::{BEAT_MS, HEARTBEAT_SAVE_MS};
-pub use roster::Roster;
+pub use roster::{Roster, revoked_keys};
 pub use snapshot::Snapshot;
 pub use taps::Tapped;
 
@@ -117,6 +117,8 @@ pub enum Effect {
     },
     /// Keep links to these.
     Targets(std::collections::BTreeSet<String>),
+    /// Link no more with these keys.
+    Revoked(std::collections::BTreeSet<PublicKey>),
     /// More of a log of another node is durable.
     Advanced {
         /// The log.

@@ -27,7 +27,7 @@ pub use surroundings::{Surroundings, system_clock};
 use crate::answer::Answer;
 use crate::http::{self, App, Parts as AppParts};
 use crate::metrics::Metrics;
-use crate::node::{Node, Parts, Roster, Snapshot};
+use crate::node::{Node, Parts, Roster, Snapshot, revoked_keys};
 use crate::renewal::Renewer;
 use crate::status::Own;
 use crate::store::{Opening, Store, StoreError};
@@ -85,7 +85,9 @@ impl Gate {
         let listener = shell_http::bind(config.http.listen, HTTP_SETTING).await?;
         let http = listener.local_addr().map_err(StartError::HttpAddress)?;
         let (events, heard) = mpsc::channel(EVENT_QUEUE_MAX);
+        let revoked = revoked_keys(&store)?;
         let links = Links::start(links_config(&config, &keys, &surroundings)?, events)?;
+        links.set_revoked(revoked);
         let renewer = Renewer::new(
             Arc::clone(&keys),
             config.keys_dir(),

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::HubConfig;
 use crate::ledger::postgres::{EnrolRow, IssuedRow, LedgerError, PostgresLedger};
 use crate::metrics as names;
+use crate::net::ingest::count;
 use crate::stop::Stop;
 
 /// Certificates begin this long before now, for clocks that are a little behind.
@@ -117,6 +118,9 @@ impl Office {
         let patience = self.patience;
         let work = async {
             match request {
+                _ if self.is_revoked(&applicant).await? => Err(Refused::Finally(
+                    "this key is revoked: make a new one with a token of `hub enroll-token`".to_owned(),
+                )),
                 Request::Enrol(enrolment) => self.enrol(&applicant, &enrolment).await,
                 Request::Renew => self.renew(&applicant).await,
             }
@@ -127,6 +131,11 @@ impl Office {
             warn!(address = %applicant.address, reason, "a certificate was refused");
         }
         answer
+    }
+
+    async fn is_revoked(&self, applicant: &Applicant) -> Result<bool, Refused> {
+        let revoked = self.ledger.revoked_keys().await.map_err(for_now)?;
+        Ok(revoked.contains(&applicant.key))
     }
 
     async fn enrol(&self, applicant: &Applicant, asked: &Enrolment) -> Answer {
@@ -269,7 +278,7 @@ impl OwnCertificate {
     pub async fn keep(self, mut keys: Arc<NodeKeys>, links: Links, mut stop: Stop) {
         loop {
             let left_s = keys.expires_at_ms().saturating_sub(self.clock.wall_ms()) / SECOND_MS;
-            metrics::gauge!(names::CERTIFICATE_EXPIRES_IN).set(left_s as f64);
+            metrics::gauge!(names::CERTIFICATE_EXPIRES_IN).set(count(usize::try_from(left_s).unwrap_or(0)));
             let outcome = self.renewed(&keys).map_err(|error| error.to_string());
             let outcome = outcome.and_then(|renewed| match renewed {
                 Some(renewed) => {

@@ -11,6 +11,7 @@ pub mod enrol;
 pub mod failure;
 pub mod fares;
 pub mod gate;
+pub mod revoke;
 pub mod say;
 pub mod service;
 
@@ -90,6 +91,8 @@ pub enum DatabaseCommand {
     Gate(gate::GateCommand),
     /// Makes a token that lets one gate enrol, once.
     EnrollToken(enrol::EnrollTokenArguments),
+    /// Revokes a gate's keys: it links to nobody any more, and later changes of its logs do not count.
+    Revoke(revoke::RevokeArguments),
 }
 
 /// Flags of `hub run`.
@@ -139,6 +142,7 @@ pub async fn execute(line: CommandLine, surroundings: Surroundings) -> Result<()
         DatabaseCommand::Topup(arguments) => card::top_up(arguments, &config, &surroundings).await,
         DatabaseCommand::Fares(command) => fares::execute(command, &config, &surroundings).await,
         DatabaseCommand::Gate(command) => gate::execute(command, &config, &surroundings).await,
+        DatabaseCommand::Revoke(arguments) => revoke::execute(arguments, &config, &surroundings).await,
         DatabaseCommand::EnrollToken(arguments) => enrol::token(arguments, &config, &surroundings).await,
     }
 }

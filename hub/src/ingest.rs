@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sync_protocol::changeset::{
-    Body, BodyError, Change, Content, Extension, Head, Run, RunError, Signature, SiteOpen, SiteRole, Trust,
+    Body, BodyError, Change, Content, Extension, Head, PublicKey, Run, RunError, Signature, SiteOpen,
+    SiteRole, Trust,
 };
 use sync_protocol::codec::CodecError;
 use sync_protocol::digest::fact_hash;
@@ -39,6 +40,10 @@ pub trait Logs {
     /// # Errors
     /// The store cannot be read.
     fn head_at(&self, site: SiteId, seq: Seq) -> Result<Option<Head>, Self::Error>;
+    /// Whether a key is revoked: of a site that it opens now nothing counts.
+    fn is_revoked(&self, _key: &PublicKey) -> bool {
+        false
+    }
 }
 
 /// What a call of ingest adds to the ledger, in order. Executed in one transaction.
@@ -150,6 +155,9 @@ pub enum QuarantineReason {
     /// Its writer had no right to it.
     #[error(transparent)]
     Judged(#[from] judge::Refusal),
+    /// The writer's key is revoked, and this is later than what the revocation names.
+    #[error("the writer's key is revoked: held for review")]
+    Revoked,
     /// A row change of a table or column that no database can have.
     #[error("a table or column name with a NUL character")]
     Name,
@@ -210,7 +218,8 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
             .and_then(|extension| Ok((extension, run.opening(self.trust)?)));
         match opened {
             Ok((extension, open)) => {
-                let record = SiteRecord::opened(&open);
+                let mut record = SiteRecord::opened(&open);
+                record.accepted = self.logs.is_revoked(&open.public_key).then_some(Seq::NONE);
                 self.sites.insert(run.site, DraftSite { record, from: empty });
                 self.plan.opened.push(open);
                 self.take(run, &record, &extension);
@@ -321,6 +330,10 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
     }
 
     fn read_body(&mut self, site: SiteId, record: &SiteRecord, seq: Seq, bytes: &Bytes) {
+        if record.accepted.is_some_and(|last| seq > last) {
+            let id = FactId { site, seq, index: 0 };
+            return self.quarantine(id, QuarantineReason::Revoked, bytes);
+        }
         let body = match Body::decode(bytes) {
             Ok(body) => body,
             Err(error) => {

@@ -52,6 +52,8 @@ pub mod people;
 #[cfg(feature = "server")]
 pub mod project;
 #[cfg(feature = "server")]
+pub mod revoked;
+#[cfg(feature = "server")]
 pub mod run;
 #[cfg(feature = "server")]
 pub mod sample;

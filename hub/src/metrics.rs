@@ -64,7 +64,7 @@ pub const HTTP_SECONDS: &str = "hub_http_request_seconds";
 /// Failures of the database by what was tried.
 pub const DATABASE_ERRORS: &str = "hub_database_errors_total";
 
-/// Seconds until the hub's own certificate ends.
+/// Seconds until the hub's own certificate ends; 0 once it has.
 pub const CERTIFICATE_EXPIRES_IN: &str = "hub_certificate_expires_in_seconds";
 
 /// Borders of the histograms of seconds.

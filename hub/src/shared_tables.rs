@@ -6,11 +6,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sync_protocol::id::{GateCode, GateId, TerminalCode};
+use sync_protocol::changeset::PublicKey;
+use sync_protocol::id::{GateCode, GateId, NodeId, Seq, SiteId, TerminalCode};
+use sync_protocol::judge::REVOKED_PREFIX;
 use sync_protocol::rows::{Row, RowChange, RowSet, VERSION_MAX, Value, key};
+use sync_protocol::time::SECOND_MS;
 
 /// The table of gates.
 pub const GATES: &str = "gates";
+/// The table of settings.
+pub const SYSTEM_CONFIG: &str = "system_config";
 /// The table of terminals.
 pub const TERMINALS: &str = "terminals";
 
@@ -254,6 +259,62 @@ pub fn add_gate(rows: &RowSet, gate: &NewGate) -> Result<Vec<RowChange>, EditErr
     Ok(changes.collect())
 }
 
+/// What a revocation says to everybody.
+#[derive(Clone, Copy, Debug)]
+pub struct Revocation<'a> {
+    /// The key that links no more.
+    pub key: &'a PublicKey,
+    /// Whose it is.
+    pub node: NodeId,
+    /// Of each of its sites the last changeset that counts.
+    pub sites: &'a [(SiteId, Seq)],
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// Most sites that a revocation names to everybody, the last ones; the hub's database names all.
+const REVOKED_SITES_MAX: usize = 64;
+
+/// The edits that revoke a key: a row of `system_config` that only the hub may write.
+#[must_use]
+pub fn revoke_key(rows: &RowSet, revocation: &Revocation<'_>) -> Vec<RowChange> {
+    let key = revocation.key.0.iter().map(|byte| format!("{byte:02x}"));
+    let key = format!("{REVOKED_PREFIX}{}", key.collect::<String>());
+    let packed = key::pack(&[Value::Text(key)]).expect("BUG: a text is a key");
+    let sites = revocation.sites.iter().rev().take(REVOKED_SITES_MAX);
+    let sites: Vec<String> = sites.map(|(site, last)| format!("{site}:{last}")).collect();
+    let value = format!("{} {}", revocation.node.0, sites.join(" "));
+    let row = rows.row(SYSTEM_CONFIG, &packed);
+    let causal_length = match row {
+        Some(row) if row.is_live() => row.causal_length(),
+        row => row.map_or(0, Row::causal_length) + 1,
+    };
+    let edits = |column: &str| {
+        let cell = row.and_then(|row| row.cells().get(column));
+        cell.map_or(0, |cell| cell.col_version).min(VERSION_MAX - 1)
+    };
+    let columns = [
+        ("value", Value::Text(value)),
+        (
+            "updated_at",
+            Value::Integer(revocation.at_ms.div_euclid(SECOND_MS)),
+        ),
+    ];
+    let changes = columns
+        .into_iter()
+        .zip(0..)
+        .map(|((column, value), seq)| RowChange {
+            table: SYSTEM_CONFIG.to_owned(),
+            key: packed.clone(),
+            column: column.to_owned(),
+            value,
+            col_version: edits(column) + 1,
+            causal_length,
+            seq,
+        });
+    changes.collect()
+}
+
 fn is_address(text: &str) -> bool {
     let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
@@ -350,6 +411,27 @@ mod tests {
             let change = set_gate_status(&rows, code("A-ENTRY-01"), status).unwrap();
             assert!(rows.merge(&change).unwrap(), "{status:?}");
             assert_eq!(gates(&rows)[0].status, status.name());
+        }
+    }
+
+    #[test]
+    fn a_key_is_revoked_again_and_again_and_stays_so() {
+        let mut rows = network();
+        let (key, site) = (PublicKey([0xab; 32]), SiteId([1; 16]));
+        for last in [Seq(5), Seq(9)] {
+            let revocation = Revocation {
+                key: &key,
+                node: NodeId(7),
+                sites: &[(site, last)],
+                at_ms: 2_000,
+            };
+            for edit in revoke_key(&rows, &revocation) {
+                assert!(rows.merge(&edit).unwrap(), "{edit:?}");
+            }
+            let named = key::pack(&[Value::Text(format!("revoked.{}", "ab".repeat(32)))]).unwrap();
+            let row = rows.row(SYSTEM_CONFIG, &named).unwrap();
+            assert_eq!(text(row, "value", ""), format!("7 {site}:{last}"));
+            assert_eq!(integer(row, "updated_at"), Some(2));
         }
     }
 

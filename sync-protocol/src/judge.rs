@@ -17,6 +17,12 @@ use crate::rows::{self, RowChange, Value, key};
 /// The table of gates' own denials: each row has one writer, named in its key (T-27).
 const DENY_LIST: &str = "deny_list";
 
+/// The table of settings, where gates state overrides, and the beginning of the keys that revoke a node's key: those
+/// are the hub's alone.
+const SETTINGS: &str = "system_config";
+/// What the keys of `system_config` begin with that name a revoked public key in hexadecimal digits.
+pub const REVOKED_PREFIX: &str = "revoked.";
+
 /// Who wrote a site, by its SiteOpen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writer {
@@ -177,12 +183,78 @@ fn judge_row(writer: Writer, row: &RowChange) -> Result<(), Refusal> {
         return Err(Refusal::RowInSettled);
     }
     row.check()?;
-    if row.table != DENY_LIST || writer.node.is_hub() {
+    if writer.node.is_hub() {
         return Ok(());
     }
+    match row.table.as_str() {
+        DENY_LIST => judge_denial(writer, row),
+        SETTINGS if revokes(row) => Err(Refusal::HubOnly),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a row of `system_config` revokes a key, or cannot be told not to.
+fn revokes(row: &RowChange) -> bool {
+    match key::unpack(&row.key).as_deref() {
+        Ok([Value::Text(key)]) => key.starts_with(REVOKED_PREFIX),
+        _ => true,
+    }
+}
+
+fn judge_denial(writer: Writer, row: &RowChange) -> Result<(), Refusal> {
     let own = Value::Integer(i64::from(writer.node.0));
     match key::unpack(&row.key).as_deref() {
         Ok([_, declared_by, written_by]) if *declared_by == own && *written_by == own => Ok(()),
         _ => Err(Refusal::Denial(writer.node)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(key: &str) -> Content {
+        Content::Row(RowChange {
+            table: SETTINGS.to_owned(),
+            key: key::pack(&[Value::Text(key.to_owned())]).unwrap(),
+            column: "value".to_owned(),
+            value: Value::Text(String::new()),
+            col_version: 9,
+            causal_length: 2,
+            seq: 0,
+        })
+    }
+
+    fn by(node: u32, content: &Content) -> Result<(), Refusal> {
+        let role = match node {
+            0 => SiteRole::Decisions,
+            _ => SiteRole::Gate("A".parse().unwrap()),
+        };
+        let writer = Writer {
+            node: NodeId(node),
+            role,
+        };
+        let id = FactId {
+            seq: Seq(2),
+            ..FactId::default()
+        };
+        judge(writer, id, content)
+    }
+
+    #[test]
+    fn only_the_hub_revokes_keys_and_takes_that_back() {
+        let revocation = setting(&format!("{REVOKED_PREFIX}00ff"));
+        assert_eq!(by(0, &revocation), Ok(()));
+        assert_eq!(by(3, &revocation), Err(Refusal::HubOnly));
+        assert_eq!(by(3, &setting("terminal.A.mode")), Ok(()));
+    }
+
+    #[test]
+    fn a_setting_whose_key_cannot_be_read_is_no_gates() {
+        let mut odd = setting("x");
+        if let Content::Row(row) = &mut odd {
+            row.key = key::pack(&[Value::Integer(1)]).unwrap();
+        }
+        assert_eq!(by(3, &odd), Err(Refusal::HubOnly));
     }
 }

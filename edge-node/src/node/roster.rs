@@ -1,16 +1,33 @@
 //! Which nodes to keep links to: the configured ones, and the gates of the terminal that the `gates` table names with
-//! an address. One seed address is enough to join.
+//! an address. One seed address is enough to join. And which keys to keep links to no more, by the hub's word in
+//! `system_config`, whatever way that came.
 
 use std::collections::BTreeSet;
 
-use sync_protocol::changeset::Trust;
+use sync_protocol::changeset::{PublicKey, Trust};
+use sync_protocol::judge::REVOKED_PREFIX;
+use sync_shell::identity::hexadecimal;
 
 use super::{Effect, Node};
 use crate::clock::Moment;
 use crate::config::is_address;
+use crate::store::{Store, StoreError};
 
 /// Most addresses taken from the `gates` table.
 pub(super) const ROSTER_MAX: usize = 256;
+
+/// Most revoked keys taken from the `system_config` table.
+const REVOKED_MAX: usize = 65_536;
+
+/// The keys that the hub has revoked, as far as this gate knows.
+///
+/// # Errors
+/// The database failed.
+pub fn revoked_keys(store: &Store) -> Result<BTreeSet<PublicKey>, StoreError> {
+    let named = store.revocations(REVOKED_MAX)?;
+    let key = |name: &String| hexadecimal(name.strip_prefix(REVOKED_PREFIX)?).map(PublicKey);
+    Ok(named.iter().filter_map(key).collect())
+}
 
 /// Where other nodes are.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +36,8 @@ pub struct Roster {
     /// Where other gates reach this one, to be told to them.
     advertised: Option<String>,
     targets: Option<BTreeSet<String>>,
+    /// Keys that link no more.
+    revoked: BTreeSet<PublicKey>,
     stale: bool,
 }
 
@@ -32,6 +51,7 @@ impl Roster {
             configured,
             advertised,
             targets: None,
+            revoked: BTreeSet::new(),
             stale: true,
         }
     }
@@ -54,7 +74,15 @@ impl<T: Trust> Node<T> {
             Ok(named) => named,
             Err(error) => return self.store_failed(now, "reading the gates table", &error),
         };
+        let revoked = match revoked_keys(&self.store) {
+            Ok(revoked) => revoked,
+            Err(error) => return self.store_failed(now, "reading the revoked keys", &error),
+        };
         self.roster.stale = false;
+        if self.roster.revoked != revoked {
+            effects.push(Effect::Revoked(revoked.clone()));
+            self.roster.revoked = revoked;
+        }
         let mut targets = self.roster.configured.clone();
         targets.extend(named.into_iter().filter(|address| is_address(address)));
         if self.roster.targets.as_ref() != Some(&targets) {

@@ -30,6 +30,20 @@ impl Store {
         self.named(read())
     }
 
+    /// The keys of `system_config` that revoke public keys, at most `count_max`. Only the hub writes these.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn revocations(&self, count_max: usize) -> Result<Vec<String>, StoreError> {
+        let read = || -> Result<Vec<String>, Fault> {
+            let mut statement = self.replica.prepare_cached(sql::REVOKED_KEYS)?;
+            let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![count_max], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        };
+        self.named(read())
+    }
+
     /// Sets the address of a gate that has a row in the `gates` table and another address in it. Makes no row: the
     /// columns it left open would compete with the hub's.
     ///

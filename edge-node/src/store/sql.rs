@@ -53,6 +53,7 @@ statements! {
     QUARANTINE_INSERT = "quarantine_insert",
     QUARANTINE_NEXT = "quarantine_next",
     QUARANTINE_TRIED = "quarantine_tried",
+    REVOKED_KEYS = "revoked_keys",
     ROSTER = "roster",
     SITES = "sites",
     SITE_ADVANCE = "site_advance",

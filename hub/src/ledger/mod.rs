@@ -24,6 +24,8 @@ pub struct SiteRecord {
     pub head: Head,
     /// The last changeset by a SiteClosed fact, until a later change reopens the site.
     pub closed: Option<Seq>,
+    /// The last changeset that counts, once the writer's key is revoked: later ones are held for review.
+    pub accepted: Option<Seq>,
 }
 
 impl SiteRecord {
@@ -36,6 +38,7 @@ impl SiteRecord {
             public_key: open.public_key,
             head: Head::empty(open.site()),
             closed: None,
+            accepted: None,
         }
     }
 }

@@ -26,6 +26,7 @@ mod money;
 mod outbox;
 mod read;
 mod requests;
+mod revocation;
 mod rows;
 mod settle;
 mod snapshot;
@@ -44,6 +45,7 @@ pub use money::HoldRecord;
 pub use outbox::{EVENTS_MAX, StoredEvent};
 pub use read::{Evidence, Site};
 pub use requests::{Request, RequestId, RequestOutcome, SubmitError, Submitted, Taken};
+pub use revocation::{RevokeError, Revoked};
 pub use settle::Settled;
 
 use crate::migrate::{self, MigrateError, Service};

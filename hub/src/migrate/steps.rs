@@ -37,7 +37,9 @@ impl Service {
         match self {
             Service::User => steps!("user_service_db": "0001_users"),
             Service::Terminal => steps!("terminal_service_db": "0001_terminals"),
-            Service::Transaction => steps!("transaction_service_db": "0001_ledger", "0002_certificates"),
+            Service::Transaction => {
+                steps!("transaction_service_db": "0001_ledger", "0002_certificates", "0003_revocations")
+            }
             // Their tables come with their services.
             Service::Journey | Service::Notification | Service::Analytics => &[],
         }

@@ -83,6 +83,13 @@ pub(super) fn start(
         ground.clock,
     );
     spawn(tasks, "engine", engine.run(events, reported, ground.stop.clone()));
+    let revoked = crate::revoked::keep(
+        ground.ledger.clone(),
+        ground.links.clone(),
+        ground.patience(),
+        ground.stop.clone(),
+    );
+    spawn(tasks, "revoked keys", revoked);
     let renewing = ground.renewing.clone().keep(
         Arc::clone(&ground.keys),
         ground.links.clone(),

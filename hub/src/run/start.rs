@@ -112,6 +112,7 @@ impl Hub {
             .await?
             .with_lead_time_ms(config.fare_lead_time_ms());
         let have = ledger.have().await?;
+        let revoked = ledger.revoked_keys().await?;
 
         let (events_in, events) = mpsc::channel(net::EVENTS_MAX);
         let seed = seed(&random());
@@ -133,6 +134,7 @@ impl Hub {
             office.certifier(),
             events_in,
         )?;
+        links.set_revoked(revoked);
         let http_address = listener.local_addr().unwrap_or(config.http.listen);
         let sync_address = links.local_address();
         let token_text = token.as_ref().map(|token| token.text().to_owned());

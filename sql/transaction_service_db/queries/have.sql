@@ -1,1 +1,1 @@
-SELECT site, node, role, terminal, public_key, head_seq, head_chain, closed_seq FROM sites
+SELECT site, node, role, terminal, public_key, head_seq, head_chain, closed_seq, accepted_seq FROM sites

@@ -1,3 +1,3 @@
-SELECT site, node, role, terminal, public_key, head_seq, head_chain, closed_seq
+SELECT site, node, role, terminal, public_key, head_seq, head_chain, closed_seq, accepted_seq
 FROM sites
 WHERE site = ANY ($1::uuid[])

@@ -49,6 +49,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use sync_protocol::changeset::PublicKey;
 use sync_protocol::id::NodeId;
 use sync_protocol::wire::{Frame, WireError};
 use tokio::runtime::Handle;
@@ -160,8 +161,17 @@ struct Shared {
     start: [u8; 8],
     seed: u64,
     runtime: Handle,
+    /// Keys that link no more, whatever their certificates say.
+    revoked: RwLock<BTreeSet<PublicKey>>,
     targets: Mutex<BTreeMap<String, AbortHandle>>,
     stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    fn is_revoked(&self, key: &PublicKey) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.contains(key)
+    }
 }
 
 impl Links {
@@ -212,6 +222,7 @@ impl Links {
             start: jitter::start_of(config.seed),
             seed: config.seed,
             runtime,
+            revoked: RwLock::default(),
             targets: Mutex::default(),
             stopping: watch::Sender::new(false),
         });
@@ -272,6 +283,18 @@ impl Links {
     pub fn close(&self, peer: NodeId, reason: &str) {
         for link in self.shared.registry.find(&[peer]) {
             link.close(code::CLOSED, reason);
+        }
+    }
+
+    /// Links with these keys no more, from now on: closes what stands, and refuses them. Replaces what was said before.
+    pub fn set_revoked(&self, keys: BTreeSet<PublicKey>) {
+        let revoked = &self.shared.revoked;
+        *revoked.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        // Whoever is entered after this look sees the keys itself: see `establish`.
+        for link in self.shared.registry.all() {
+            if self.shared.is_revoked(&link.peer.key) {
+                link.close(code::NOT_ADMITTED, "its key is revoked");
+            }
         }
     }
 

@@ -13,4 +13,5 @@ mod payments;
 mod redis_lost;
 mod refusals;
 mod renewal;
+mod revocation;
 mod services;

@@ -51,7 +51,7 @@ pub(super) fn readable(text: impl Into<String>) -> String {
     }
 }
 
-fn bytes<const N: usize>(what: &str, column: &[u8]) -> Result<[u8; N], LedgerError> {
+pub(super) fn bytes<const N: usize>(what: &str, column: &[u8]) -> Result<[u8; N], LedgerError> {
     column
         .try_into()
         .map_err(|_| LedgerError::Corrupt(format!("{what} of {} bytes", column.len())))
@@ -92,7 +92,7 @@ pub(super) fn fact_id_of_text(text: &str) -> Option<FactId> {
     .filter(|_| parts.next().is_none())
 }
 
-/// `sites` as read: site, node, role, terminal, public_key, head_seq, head_chain, closed_seq.
+/// `sites` as read: site, node, role, terminal, public_key, head_seq, head_chain, closed_seq, accepted_seq.
 pub(super) type SiteColumns = (
     Uuid,
     i64,
@@ -102,16 +102,18 @@ pub(super) type SiteColumns = (
     i64,
     Vec<u8>,
     Option<i64>,
+    Option<i64>,
 );
 
 pub(super) fn site_record(columns: SiteColumns) -> Result<(SiteId, SiteRecord), LedgerError> {
-    let (site, node, role_name, terminal, public_key, head_seq, head_chain, closed) = columns;
+    let (site, node, role_name, terminal, public_key, head_seq, head_chain, closed, accepted) = columns;
     let record = SiteRecord {
         node: NodeId(u32::try_from(node).map_err(|_| corrupt("a node", node))?),
         role: role(&role_name, terminal.as_deref())?,
         public_key: PublicKey(bytes("a public key", &public_key)?),
         head: stored_head(head_seq, &head_chain)?,
         closed: closed.map(stored_seq).transpose()?,
+        accepted: accepted.map(stored_seq).transpose()?,
     };
     Ok((site_id(site), record))
 }

@@ -8,7 +8,7 @@ use sync_protocol::id::{Seq, SiteId};
 
 use super::columns::{self, SiteColumns, site_id, stored_head, uuid};
 use super::snapshot::SiteLogs;
-use super::{LedgerError, PostgresLedger, execute, sql};
+use super::{LedgerError, PostgresLedger, execute, revocation, sql};
 use crate::ingest::{MergePlan, Moved, plan_merge};
 use crate::ledger::memory::Ingested;
 
@@ -75,6 +75,10 @@ pub(super) async fn read_logs(connection: &mut PgConnection, runs: &[Run]) -> Re
     for columns in found {
         let (site, record) = columns::site_record(columns)?;
         logs.records.insert(site, record);
+    }
+    // After the lock on the table: a revocation that was made before it is seen.
+    if logs.records.len() < sites.len() {
+        logs.revoked = revocation::revoked_keys(connection).await?;
     }
     let wanted = wanted_heads(&logs, runs);
     if wanted.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 
-use sync_protocol::changeset::Head;
+use sync_protocol::changeset::{Head, PublicKey};
 use sync_protocol::fact::{CardSettled, Fact};
 use sync_protocol::fare::FareBook;
 use sync_protocol::id::{CardId, FactId, Seq, SiteId};
@@ -21,6 +21,8 @@ use crate::settle::Cards;
 pub(super) struct SiteLogs {
     pub(super) records: BTreeMap<SiteId, SiteRecord>,
     pub(super) heads: BTreeMap<(SiteId, Seq), Head>,
+    /// Read only when a run may open a site.
+    pub(super) revoked: BTreeSet<PublicKey>,
 }
 
 impl Logs for SiteLogs {
@@ -34,6 +36,10 @@ impl Logs for SiteLogs {
         let head = self.records.get(&site).map(|record| record.head);
         let last = head.filter(|head| head.seq == seq);
         Ok(last.or_else(|| self.heads.get(&(site, seq)).copied()))
+    }
+
+    fn is_revoked(&self, key: &PublicKey) -> bool {
+        self.revoked.contains(key)
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) enum NoLink {
     /// The roster does not admit the node.
     #[error("{0} is not admitted")]
     NotAdmitted(NodeId),
+    /// Its key is revoked.
+    #[error("the key of {0} is revoked: it must enrol again before it links here")]
+    Revoked(NodeId),
     /// The certificate names no node.
     #[error("{0}")]
     Certificate(String),
@@ -55,7 +58,12 @@ pub(super) async fn establish(
     let agreed = tokio::time::timeout(ESTABLISH_MAX, agree(shared, &connection, dialled)).await;
     match agreed.unwrap_or(Err(NoLink::TooSlow)) {
         Ok(established) => {
-            let node = established.entered.link.peer.node;
+            let link = &established.entered.link;
+            let node = link.peer.node;
+            // It may have been revoked while the two agreed.
+            if shared.is_revoked(&link.peer.key) {
+                link.close(code::NOT_ADMITTED, "its key is revoked");
+            }
             shared
                 .runtime
                 .spawn(supervise::run(Arc::clone(shared), established));
@@ -142,6 +150,9 @@ fn identify(shared: &Shared, connection: &Connection) -> Result<Identity, NoLink
     if peer.node == shared.identity.node {
         return Err(NoLink::OwnNumber);
     }
+    if shared.is_revoked(&peer.key) {
+        return Err(NoLink::Revoked(peer.node));
+    }
     if !(shared.admits)(&peer) {
         return Err(NoLink::NotAdmitted(peer.node));
     }
@@ -154,7 +165,7 @@ fn refuse(shared: &Shared, connection: &Connection, reason: &NoLink) {
     let (counter, code) = match reason {
         NoLink::Linked(_) => (Some(&refusals.duplicates), code::DUPLICATE),
         NoLink::OwnNumber => (Some(&refusals.own_number), code::OWN_NUMBER),
-        NoLink::NotAdmitted(_) => (Some(&refusals.not_admitted), code::NOT_ADMITTED),
+        NoLink::NotAdmitted(_) | NoLink::Revoked(_) => (Some(&refusals.not_admitted), code::NOT_ADMITTED),
         NoLink::Certificate(_) => (Some(&refusals.certificates), code::CERTIFICATE),
         NoLink::Fault(_) | NoLink::TooSlow => (Some(&refusals.faults), code::FAULT),
         NoLink::Full => (Some(&refusals.floods), code::FULL),
