@@ -74,7 +74,7 @@ pub(crate) fn tap(number: i64) -> Presentation {
 pub(crate) struct Acknowledged(BTreeMap<SiteId, Vec<bytes::Bytes>>);
 
 impl Acknowledged {
-    fn take(&mut self, run: &Run) {
+    pub(crate) fn take(&mut self, run: &Run) {
         let bodies = self.0.entry(run.site).or_default();
         let known = bodies.len() + 1 - usize::try_from(run.first.0).unwrap();
         bodies.extend(run.bodies.iter().skip(known).cloned());
