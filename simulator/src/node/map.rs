@@ -95,6 +95,11 @@ impl<T> NodeMap<T> {
         self.iter().map(|(_, thing)| thing)
     }
 
+    /// What they have, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.iter_mut().map(|(_, thing)| thing)
+    }
+
     /// What nodes with numbers in a range have.
     pub fn range(&self, nodes: impl RangeBounds<NodeId>) -> impl Iterator<Item = (&NodeId, &T)> + Clone {
         let place = |bound: Bound<&NodeId>, if_included: usize, if_excluded: usize, if_unbounded: usize| {
