@@ -220,9 +220,18 @@ mod tests {
             column: "value".to_owned(),
             value: Value::Text(String::new()),
             col_version: 9,
-            causal_length: 2,
+            causal_length: 1,
             seq: 0,
         })
+    }
+
+    /// The same row, deleted.
+    fn deleted(mut content: Content) -> Content {
+        if let Content::Row(row) = &mut content {
+            row.column = rows::SENTINEL.to_owned();
+            (row.value, row.col_version, row.causal_length) = (Value::Null, 2, 2);
+        }
+        content
     }
 
     fn by(node: u32, content: &Content) -> Result<(), Refusal> {
@@ -246,6 +255,8 @@ mod tests {
         let revocation = setting(&format!("{REVOKED_PREFIX}00ff"));
         assert_eq!(by(0, &revocation), Ok(()));
         assert_eq!(by(3, &revocation), Err(Refusal::HubOnly));
+        assert_eq!(by(0, &deleted(revocation.clone())), Ok(()));
+        assert_eq!(by(3, &deleted(revocation)), Err(Refusal::HubOnly));
         assert_eq!(by(3, &setting("terminal.A.mode")), Ok(()));
     }
 
