@@ -17,6 +17,8 @@ use crate::trust::Authority;
 
 /// Most stores that wait for a thread; beyond it their gates do the work when they need them.
 const WAITING_MAX: usize = 8_192;
+/// Stores that wait before a thread is woken: to wake one costs about as much as the work of one store.
+const WORTH_WAKING: usize = 8;
 /// Most threads that help.
 const THREADS_MAX: usize = 3;
 
@@ -178,7 +180,9 @@ impl Threads {
         let mut waiting = self.queue.lock();
         if waiting.stores.len() < WAITING_MAX {
             waiting.stores.push(Arc::clone(lent));
-            self.queue.changed.notify_one();
+            if waiting.stores.len() >= WORTH_WAKING {
+                self.queue.changed.notify_one();
+            }
         }
     }
 }
