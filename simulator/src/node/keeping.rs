@@ -5,6 +5,7 @@
 //! it before, whoever does that work: so the number of threads changes no result and no trace.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,8 +18,11 @@ use crate::trust::Authority;
 
 /// Most stores that wait for a thread; beyond it their gates do the work when they need them.
 const WAITING_MAX: usize = 8_192;
-/// Stores that wait before a thread is woken: to wake one costs about as much as the work of one store.
-const WORTH_WAKING: usize = 8;
+/// Stores that wait before a thread that sleeps is woken: the world does the work of the first itself.
+const WORTH_WAKING: usize = 2;
+/// How often a thread looks for more work before it sleeps, about 100 microseconds in all: to wake one takes as long as the
+/// work of a store.
+const LOOKS_MAX: u32 = 2_000;
 /// Most threads that help.
 const THREADS_MAX: usize = 3;
 
@@ -146,6 +150,8 @@ pub(crate) struct Threads {
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
+    /// A hint for threads that look before they sleep; what counts is said under the lock.
+    has_some: AtomicBool,
     changed: Condvar,
 }
 
@@ -180,6 +186,7 @@ impl Threads {
         let mut waiting = self.queue.lock();
         if waiting.stores.len() < WAITING_MAX {
             waiting.stores.push(Arc::clone(lent));
+            self.queue.has_some.store(true, Ordering::Relaxed);
             if waiting.stores.len() >= WORTH_WAKING {
                 self.queue.changed.notify_one();
             }
@@ -195,15 +202,27 @@ impl Queue {
     /// The newest first: the world comes back for the oldest.
     fn work_off(&self) {
         let mut waiting = self.lock();
+        let mut looks = 0;
         loop {
             if let Some(lent) = waiting.stores.pop() {
                 drop(waiting);
                 lent.lock().go_on();
+                looks = 0;
                 waiting = self.lock();
             } else if waiting.is_over {
                 return;
+            } else if looks < LOOKS_MAX {
+                drop(waiting);
+                while looks < LOOKS_MAX && !self.has_some.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                    looks += 1;
+                }
+                waiting = self.lock();
+                self.has_some.store(false, Ordering::Relaxed);
+                looks += 1;
             } else {
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                looks = 0;
             }
         }
     }
