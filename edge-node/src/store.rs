@@ -115,6 +115,8 @@ pub struct Store {
     ballast: Ballast,
     /// No checkpoint is tried before the WAL file has so many pages.
     wal_retry_pages: i64,
+    /// Slices since the WAL file was looked at.
+    wal_unlooked_slices: u32,
     unsynced: Unsynced,
     schema: Schema,
     /// The highest arrival number given.

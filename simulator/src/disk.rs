@@ -155,6 +155,12 @@ impl Disk {
         self.shared.state().quota = bytes;
     }
 
+    /// From now on what is written is durable at once: for runs without a power loss, which are spared the copies of what
+    /// is overwritten.
+    pub fn write_through(&self) {
+        self.shared.state().writes_through = true;
+    }
+
     /// How long a sync takes from now on, virtual milliseconds.
     pub fn set_sync_ms(&self, sync_ms: u32) {
         self.shared.state().sync_ms = sync_ms;

@@ -42,7 +42,7 @@ use crate::node::map::NodeMap;
 use crate::node::model::{Shared, SharedLog};
 use crate::oracle::{Answered, Oracle};
 use crate::random::Stream;
-use crate::scenario::{CrashMoment, Engine, Scenario, StoreKind};
+use crate::scenario::{CrashMoment, Engine, Fault, FaultKind, Scenario, StoreKind};
 use crate::series::Series;
 use crate::topology::Topology;
 use crate::trace::Trace;
@@ -128,11 +128,16 @@ impl World {
         let hub = HubNode::new(&mut authority, seed, wall_ms, engine.round_ms.get());
         let policy = scenario.policy.for_highest_fare(topology.highest_fare());
         let model = model_log(engine)?;
+        let power_goes = |fault: &Fault| matches!(fault.kind, FaultKind::PowerLoss { .. });
+        let keeps_power = !scenario.faults.iter().any(power_goes);
         let mut machines = NodeMap::default();
         for (gate, site) in topology.deciding_gates() {
             let mut machine = Machine::install(gate, site.code, policy, &mut authority, seed, wall_ms);
             machine.round_ms = engine.round_ms.get();
             machine.retention = engine.retention();
+            if keeps_power {
+                machine.keep_power();
+            }
             if let Some(log) = &model {
                 machine.use_model(Rc::clone(log));
             }
@@ -354,6 +359,7 @@ impl World {
                 generation,
                 from,
             } => self.end_ingest(node, generation, from),
+            Event::Pruned { node, generation } => self.end_prune(node, generation)?,
             Event::Timer(node) => self.wake(node),
             Event::Beat { node, generation } => self.send_beat(node, generation)?,
             Event::Settle => self.settle()?,

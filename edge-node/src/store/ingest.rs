@@ -20,7 +20,6 @@ use super::error::{Fault, IngestError};
 use super::seal::write_unfiled;
 use super::sites::{Ordinal, Site, integer, seq};
 use super::unfiled::unsign;
-use super::wal::WAL_PAGES;
 use super::{Store, sql};
 
 /// Changes in one slice while taps wait: one to two milliseconds with the commit. A changeset is never split.
@@ -165,7 +164,7 @@ impl Store {
         loop {
             match self.attempt(verified, changes_max, &refused) {
                 Ok(ingested) => {
-                    self.bound_wal(WAL_PAGES);
+                    self.bound_wal_of_slices();
                     return Ok(ingested);
                 }
                 Err((_, Failure::Fault(fault))) => return Err(fault),

@@ -118,6 +118,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         remembered: Remembered::default(),
         ballast,
         wal_retry_pages: 0,
+        wal_unlooked_slices: 0,
         unsynced: Unsynced::default(),
         counters: Counters {
             ballast_freed: freed,

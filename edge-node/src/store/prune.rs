@@ -19,7 +19,6 @@ use sync_protocol::id::{Seq, SiteId};
 use super::error::Fault;
 use super::retention::{Limits, Mark, Marks, Retention};
 use super::sites::{Ordinal, Site, integer, seq};
-use super::wal::WAL_PAGES;
 use super::{Store, StoreError, sql};
 
 /// Facts in one slice: one to two milliseconds with the commit. A changeset is never split.
@@ -123,7 +122,7 @@ impl Store {
             marks.forget(site.floor.seq);
         }
         self.counters.pruned += changesets;
-        self.bound_wal(WAL_PAGES);
+        self.bound_wal_of_slices();
         Ok(Pruned {
             cut: Some((site.id, site.have())),
             changesets,

@@ -8,6 +8,9 @@ use super::{Store, StoreError};
 pub(super) const WAL_PAGES: i64 = 1_000;
 /// Pages of the WAL file that cause a checkpoint after taps were answered, whoever waits: 16 MiB.
 pub(super) const WAL_PAGES_HARD: i64 = 4_000;
+/// After so many slices of remote work the WAL file is looked at: that takes a statement, and so few of them write some
+/// hundred pages.
+const WAL_LOOK_SLICES: u32 = 4;
 /// What the WAL file is cut to after a checkpoint, bytes.
 pub(super) const WAL_BYTES_KEPT: i64 = 17 << 20;
 
@@ -19,6 +22,15 @@ impl Store {
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let moved = self.wal("PRAGMA wal_checkpoint(PASSIVE)");
         self.named(moved.map(|_| ()))
+    }
+
+    /// Bounds the WAL file after a slice of remote work.
+    pub(super) fn bound_wal_of_slices(&mut self) {
+        self.wal_unlooked_slices += 1;
+        if self.wal_unlooked_slices >= WAL_LOOK_SLICES {
+            self.wal_unlooked_slices = 0;
+            self.bound_wal(WAL_PAGES);
+        }
     }
 
     /// Moves the WAL file's content into the database if it has at least so many pages that are not there yet. A

@@ -98,6 +98,15 @@ impl File {
         back
     }
 
+    /// Writes, durable at once with everything that was not.
+    pub(super) fn write_through(&mut self, offset: u64, bytes: &[u8]) {
+        if self.durable.is_some() || !self.changes.is_empty() {
+            self.write(offset, bytes);
+            return self.sync();
+        }
+        self.seen.write(offset, bytes);
+    }
+
     /// Cuts the file, or lets it grow.
     pub(super) fn set_length(&mut self, length: u64) {
         let before = self.seen.clone();
@@ -247,6 +256,18 @@ mod tests {
             seen.insert(content);
         }
         assert!(seen.len() > 8, "only {} outcomes", seen.len());
+    }
+
+    #[test]
+    fn what_is_written_through_outlasts_the_power() {
+        let mut file = File::default();
+        file.write_through(0, &[1; 2_000]);
+        file.set_length(1_000);
+        file.write_through(500, &[2; 100]);
+        assert_eq!(file.unsynced, 0);
+        file.lose_power(Luck::AllDropped, &mut Stream::new(5, "through"));
+        let content = all(file.seen());
+        assert_eq!((content.len(), content[0], content[599]), (1_000, 1, 2));
     }
 
     #[test]

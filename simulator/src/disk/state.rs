@@ -69,6 +69,8 @@ pub(super) struct State {
     /// Virtual time that syncs have taken and nobody has asked for.
     pub(super) sync_spent_ms: u64,
     pub(super) mishap: Option<Mishap>,
+    /// What is written is durable at once.
+    pub(super) writes_through: bool,
     pub(super) counters: Counters,
 }
 
@@ -185,8 +187,12 @@ impl State {
             return Err(Refused::Failed);
         }
         let counted = self.count_change();
-        let written_back = self.slot_mut(handle.file).file.write(offset, bytes);
         self.counters.writes += 1;
+        if self.writes_through {
+            self.slot_mut(handle.file).file.write_through(offset, bytes);
+            return counted;
+        }
+        let written_back = self.slot_mut(handle.file).file.write(offset, bytes);
         self.counters.written_back += u64::from(written_back);
         counted
     }

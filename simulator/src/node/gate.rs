@@ -1,6 +1,6 @@
 //! A gate's process: its real store, the sync engine, and the age of its knowledge.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -16,7 +16,7 @@ use sync_protocol::peer::{Config, Limits, Peer, Refusal};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
-use super::keeping::{Keeping, Outcome, Threads};
+use super::keeping::{self, Cut, Done, Job, Keeping, Threads};
 use super::machine::Machine;
 use super::store::GateStore;
 use super::wall_clock::WallClock;
@@ -30,7 +30,7 @@ const HEARTBEAT_SAVE_MS: i64 = 5_000;
 pub struct GateNode {
     store: Keeping,
     /// What became of the runs that were given to a lent store, in order.
-    ingested: VecDeque<Outcome>,
+    done: VecDeque<Done>,
     peer: Peer,
     gate: Gate,
     code: GateCode,
@@ -83,7 +83,7 @@ impl GateNode {
         Ok(GateNode {
             peer: Peer::new(config, store.have().clone()),
             store: keeping,
-            ingested: VecDeque::new(),
+            done: VecDeque::new(),
             gate: machine.gate,
             code: machine.code,
             knowledge: KnowledgeAge::unknown(hub_beat.map(|beat| beat.t.ms), now_ms),
@@ -159,21 +159,33 @@ impl GateNode {
     ///
     /// # Errors
     /// The store failed in another way than by a full disk.
-    pub fn prune(&mut self) -> anyhow::Result<BTreeMap<SiteId, SiteHave>> {
-        let mut cut = BTreeMap::new();
+    pub fn prune(&mut self) -> anyhow::Result<Cut> {
         let Some(hub_ms) = self.knowledge.hub_ms() else {
-            return Ok(cut);
+            return Ok(Cut::new());
         };
-        loop {
-            let retention = self.retention;
-            match self.store_mut().prune(hub_ms, &retention) {
-                Ok(pruned) => match pruned.cut {
-                    Some((site, have)) => cut.insert(site, have),
-                    None => return Ok(cut),
-                },
-                Err(error) if error.is_disk_full() => return Ok(cut),
-                Err(error) => return Err(error.into()),
-            };
+        let retention = self.retention;
+        Ok(keeping::prune(self.store_mut(), hub_ms, &retention)?)
+    }
+
+    /// Has its logs cut, without waiting for it. Returns whether there may be something to cut: then see
+    /// [`GateNode::end_prune`].
+    pub(crate) fn begin_prune(&mut self, threads: &Threads) -> bool {
+        let Some(hub_ms) = self.knowledge.hub_ms() else {
+            return false;
+        };
+        let job = Job::Prune(hub_ms, self.retention);
+        self.store.begin(job, &self.authority, &mut self.done, threads);
+        true
+    }
+
+    /// What came of the oldest job given, which was to cut the logs.
+    ///
+    /// # Errors
+    /// As [`GateNode::prune`].
+    pub(crate) fn end_prune(&mut self) -> anyhow::Result<Cut> {
+        match self.next_done() {
+            Some(Done::Pruned(cut)) => Ok(cut?),
+            _ => panic!("BUG: jobs come out in the order in which they were given"),
         }
     }
 
@@ -201,23 +213,31 @@ impl GateNode {
 
     /// Gives a run to the store, without waiting for it: see [`GateNode::end_ingest`].
     pub(crate) fn begin_ingest(&mut self, run: Run, threads: &Threads) {
-        self.store
-            .begin(run, &self.authority, &mut self.ingested, threads);
+        let job = Job::Ingest(run);
+        self.store.begin(job, &self.authority, &mut self.done, threads);
     }
 
-    /// The oldest run of those given that has not come out yet, and what became of it.
-    pub(crate) fn end_ingest(&mut self) -> Option<(Run, Taken)> {
-        if self.ingested.is_empty() {
+    /// What became of the oldest job given, which was to ingest a run.
+    pub(crate) fn end_ingest(&mut self) -> (Run, Taken) {
+        match self.next_done() {
+            Some(Done::Ingested(run, result)) => {
+                let outcome = self.outcome(&run, result);
+                (run, outcome)
+            }
+            _ => panic!("BUG: jobs come out in the order in which they were given"),
+        }
+    }
+
+    fn next_done(&mut self) -> Option<Done> {
+        if self.done.is_empty() {
             self.take_store_back();
         }
-        let (run, result) = self.ingested.pop_front()?;
-        let outcome = self.outcome(&run, result);
-        Some((run, outcome))
+        self.done.pop_front()
     }
 
     /// Waits until everything given to the store is done.
     pub(crate) fn take_store_back(&mut self) {
-        self.store.take_back(&mut self.ingested);
+        self.store.take_back(&mut self.done);
     }
 
     fn outcome(&self, run: &Run, result: Result<Ingested, IngestError>) -> Taken {

@@ -4,13 +4,15 @@
 //! and threads of the process work them off. What a store is asked in between is answered after everything that was given to
 //! it before, whoever does that work: so the number of threads changes no result and no trace.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use edge_node::store::{IngestError, Ingested, Store};
+use edge_node::store::{IngestError, Ingested, Retention, Store, StoreError};
 use sync_protocol::changeset::Run;
+use sync_protocol::have::SiteHave;
+use sync_protocol::id::SiteId;
 
 use super::model::ModelStore;
 use super::store::GateStore;
@@ -26,8 +28,53 @@ const LOOKS_MAX: u32 = 2_000;
 /// Most threads that help.
 const THREADS_MAX: usize = 3;
 
-/// What became of a run.
-pub(super) type Outcome = (Run, Result<Ingested, IngestError>);
+/// What a store is given to do.
+pub(super) enum Job {
+    /// Append and apply a run.
+    Ingest(Run),
+    /// Cut the logs that are kept long enough at this time of the hub.
+    Prune(i64, Retention),
+}
+
+/// What became of a job.
+pub(super) enum Done {
+    /// The run, and what was made of it.
+    Ingested(Run, Result<Ingested, IngestError>),
+    /// What was cut.
+    Pruned(Result<Cut, StoreError>),
+}
+
+/// What is held of each log that was cut.
+pub(crate) type Cut = BTreeMap<SiteId, SiteHave>;
+
+/// Cuts logs until none is kept longer than it must be, or the disk is full.
+pub(super) fn prune(
+    store: &mut dyn GateStore,
+    hub_ms: i64,
+    retention: &Retention,
+) -> Result<Cut, StoreError> {
+    let mut cut = Cut::new();
+    loop {
+        match store.prune(hub_ms, retention) {
+            Ok(pruned) => match pruned.cut {
+                Some((site, have)) => cut.insert(site, have),
+                None => return Ok(cut),
+            },
+            Err(error) if error.is_disk_full() => return Ok(cut),
+            Err(error) => return Err(error),
+        };
+    }
+}
+
+fn carry_out(store: &mut dyn GateStore, job: Job, authority: &Authority) -> Done {
+    match job {
+        Job::Ingest(run) => {
+            let result = store.ingest(&run, authority);
+            Done::Ingested(run, result)
+        }
+        Job::Prune(hub_ms, retention) => Done::Pruned(prune(store, hub_ms, &retention)),
+    }
+}
 
 /// A gate's store.
 pub(crate) enum Keeping {
@@ -47,17 +94,17 @@ pub(crate) struct Lent(Mutex<Work>);
 struct Work {
     /// Gone when the gate has taken it back.
     store: Option<Box<Store>>,
-    runs: VecDeque<Run>,
-    done: VecDeque<Outcome>,
+    jobs: VecDeque<Job>,
+    done: VecDeque<Done>,
     authority: Arc<Authority>,
 }
 
 impl Work {
     fn go_on(&mut self) {
         let Some(store) = &mut self.store else { return };
-        while let Some(run) = self.runs.pop_front() {
-            let result = store.ingest(&run, self.authority.as_ref());
-            self.done.push_back((run, result));
+        while let Some(job) = self.jobs.pop_front() {
+            let done = carry_out(store.as_mut(), job, self.authority.as_ref());
+            self.done.push_back(done);
         }
     }
 }
@@ -93,31 +140,30 @@ impl Keeping {
         }
     }
 
-    /// Gives a run to the store. Returns at once; a thread, or whoever takes the store back, does the work.
+    /// Gives the store a job. Returns at once; a thread, or whoever takes the store back, does the work.
     pub(super) fn begin(
         &mut self,
-        run: Run,
+        job: Job,
         authority: &Arc<Authority>,
-        done: &mut VecDeque<Outcome>,
+        done: &mut VecDeque<Done>,
         threads: &Threads,
     ) {
         match std::mem::replace(self, Keeping::Nothing) {
             Keeping::Sqlite(store) => {
                 let work = Work {
                     store: Some(store),
-                    runs: VecDeque::from([run]),
+                    jobs: VecDeque::from([job]),
                     done: VecDeque::new(),
                     authority: Arc::clone(authority),
                 };
                 *self = Keeping::Lent(Arc::new(Lent(Mutex::new(work))));
             }
             Keeping::Model(mut store) => {
-                let result = store.ingest(&run, authority.as_ref());
-                done.push_back((run, result));
+                done.push_back(carry_out(store.as_mut(), job, authority.as_ref()));
                 *self = Keeping::Model(store);
             }
             Keeping::Lent(lent) => {
-                lent.lock().runs.push_back(run);
+                lent.lock().jobs.push_back(job);
                 *self = Keeping::Lent(lent);
             }
             Keeping::Nothing => panic!("BUG: a gate without a store"),
@@ -128,7 +174,7 @@ impl Keeping {
     }
 
     /// Takes the store back, with everything done that was given to it.
-    pub(super) fn take_back(&mut self, done: &mut VecDeque<Outcome>) {
+    pub(super) fn take_back(&mut self, done: &mut VecDeque<Done>) {
         let Keeping::Lent(lent) = self else { return };
         let store = {
             let mut work = lent.lock();

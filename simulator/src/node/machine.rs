@@ -46,6 +46,8 @@ pub struct Machine {
     /// What the process draws at its starts.
     stream: Stream,
     disk: Disk,
+    /// Its power never goes.
+    keeps_power: bool,
     /// In place of the disk where gates have a model store.
     model: Option<(Shared, Rc<RefCell<ModelDisk>>)>,
 }
@@ -88,7 +90,21 @@ impl Machine {
             certificate,
             stream,
             disk: Disk::from_image(template()),
+            keeps_power: false,
             model: None,
+        }
+    }
+
+    /// Its power never goes, so its disk need not remember what a loss would undo.
+    pub fn keep_power(&mut self) {
+        self.keeps_power = true;
+        self.disk.write_through();
+    }
+
+    fn put_disk(&mut self, image: &Image) {
+        self.disk = Disk::from_image(image);
+        if self.keeps_power {
+            self.disk.write_through();
         }
     }
 
@@ -113,7 +129,7 @@ impl Machine {
 
     /// The gate is installed with what is on this disk.
     pub fn stock_with(&mut self, image: &Image) {
-        self.disk = Disk::from_image(image);
+        self.put_disk(image);
     }
 
     fn opening(&self, random: [u8; 16]) -> Opening {
@@ -184,7 +200,7 @@ impl Machine {
 
     /// Another disk takes the place of this one, with what a copy holds.
     pub fn replace_disk(&mut self, backup: &Backup) {
-        self.disk = Disk::from_image(&backup.image);
+        self.put_disk(&backup.image);
         if let Some((_, disk)) = &mut self.model {
             *disk = Rc::new(RefCell::new(backup.model.clone()));
         }

@@ -1,9 +1,11 @@
 //! Carrying out what the sync engines put out: frames, ingests, reads, heartbeats and timers.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use sync_protocol::changeset::{Run, RunError};
-use sync_protocol::id::NodeId;
+use sync_protocol::have::SiteHave;
+use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::peer::{Input, Output, Refusal};
 use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
@@ -163,8 +165,8 @@ impl World {
         if self.presence(node).generation != generation {
             return;
         }
-        let outcome = self.gates.get_mut(&node).and_then(GateNode::end_ingest);
-        let (run, result) = outcome.expect("BUG: a run that was given comes out");
+        let outcome = self.gates.get_mut(&node).map(GateNode::end_ingest);
+        let (run, result) = outcome.expect("BUG: what was begun is ended");
         let input = self.ingested(node, peer, &run, result);
         self.tell(node, input);
     }
@@ -250,12 +252,35 @@ impl World {
         let Some(gate) = self.gates.get_mut(&node) else {
             return Ok(());
         };
+        let delay_ms = self.scenario.engine.ingest_ms.get();
+        if delay_ms > 0 {
+            if gate.begin_prune(&self.threads) {
+                let generation = self.presence(node).generation;
+                self.schedule.after(delay_ms, Event::Pruned { node, generation });
+            }
+            return Ok(());
+        }
         let cut = gate.prune()?;
+        self.note_cut(node, cut);
+        Ok(())
+    }
+
+    /// What a gate wanted cut a while ago is cut.
+    pub(super) fn end_prune(&mut self, node: NodeId, generation: u64) -> anyhow::Result<()> {
+        if self.presence(node).generation != generation {
+            return Ok(());
+        }
+        let cut = self.gates.get_mut(&node).map(GateNode::end_prune);
+        let cut = cut.expect("BUG: what was begun is ended")?;
+        self.note_cut(node, cut);
+        Ok(())
+    }
+
+    fn note_cut(&mut self, node: NodeId, cut: BTreeMap<SiteId, SiteHave>) {
         self.wait_for_disk(node);
         for (site, have) in cut {
             self.tell(node, Input::Ingested { site, have });
         }
-        Ok(())
     }
 
     /// How often a node sends a sign of life, milliseconds.

@@ -40,6 +40,8 @@ pub(crate) enum Event {
         generation: u64,
         from: NodeId,
     },
+    /// The logs that a gate wanted cut are cut in its database.
+    Pruned { node: NodeId, generation: u64 },
     /// A node's sync engine wants to be woken.
     Timer(NodeId),
     /// A process's sign of life is due.
@@ -75,6 +77,7 @@ impl Event {
             | Event::Timer(node)
             | Event::Beat { node, .. }
             | Event::Ingested { node, .. }
+            | Event::Pruned { node, .. }
             | Event::Seal { node, .. } => Some(*node),
             Event::Settle | Event::Decide(_) => Some(NodeId::HUB),
             _ => None,
@@ -87,6 +90,7 @@ impl Event {
             self,
             Event::Frame { .. }
                 | Event::Ingested { .. }
+                | Event::Pruned { .. }
                 | Event::Timer(_)
                 | Event::Beat { .. }
                 | Event::Settle
@@ -121,6 +125,7 @@ impl Event {
             Event::FaultGoesOn(index) => (13, *index as u64, 0),
             Event::Seal { node: at, generation } => (16, node(at), *generation),
             Event::Ingested { node: at, from, .. } => (18, node(at), node(from)),
+            Event::Pruned { node: at, generation } => (19, node(at), *generation),
             Event::Silent { node: at, peer, .. } => (14, node(at), node(peer)),
             Event::Unheard { node: at, peer, .. } => (15, node(at), node(peer)),
         }
