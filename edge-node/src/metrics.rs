@@ -19,11 +19,17 @@ use crate::store::BallastState;
 
 /// Seconds of deciding and committing.
 const TAP_SECONDS: &str = "gate_tap_seconds";
+/// Seconds from a decision until a second node says that it holds it.
+const SECOND_COPY_SECONDS: &str = "gate_second_copy_seconds";
 /// Taps in one commit.
 const GROUP_TAPS: &str = "gate_commit_group_taps";
 /// Borders of [`TAP_SECONDS`].
 const SECONDS: [f64; 13] = [
     0.000_1, 0.000_2, 0.000_3, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0,
+];
+/// Borders of [`SECOND_COPY_SECONDS`]: from a good network to an outage.
+const COPY_SECONDS: [f64; 12] = [
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0, 10.0, 60.0, 600.0,
 ];
 /// Borders of [`GROUP_TAPS`].
 const GROUPS: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
@@ -60,6 +66,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     taps: BTreeMap<(bool, &'static str), Counter>,
     tap_seconds: Histogram,
+    second_copy_seconds: Histogram,
     group_taps: Histogram,
     lines_refused: Counter,
     taps_turned_away: Counter,
@@ -88,6 +95,7 @@ impl Metrics {
     pub fn new() -> Result<Metrics, BuildError> {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(TAP_SECONDS.to_owned()), &SECONDS)?
+            .set_buckets_for_metric(Matcher::Full(SECOND_COPY_SECONDS.to_owned()), &COPY_SECONDS)?
             .set_buckets_for_metric(Matcher::Full(GROUP_TAPS.to_owned()), &GROUPS)?;
         let recorder = builder.build_recorder();
         describe(&recorder);
@@ -111,6 +119,8 @@ impl Metrics {
             handle: recorder.handle(),
             taps,
             tap_seconds: recorder.register_histogram(&Key::from_static_name(TAP_SECONDS), &METADATA),
+            second_copy_seconds: recorder
+                .register_histogram(&Key::from_static_name(SECOND_COPY_SECONDS), &METADATA),
             group_taps: recorder.register_histogram(&Key::from_static_name(GROUP_TAPS), &METADATA),
             lines_refused: recorder.register_counter(
                 &Key::from_static_name("gate_reader_lines_refused_total"),
@@ -131,6 +141,11 @@ impl Metrics {
             self.tap_seconds.record(seconds(took_us));
         }
         self.group_taps.record(small(answers.len() as u64));
+    }
+
+    /// Notes that a second node holds a commit, so long after it was decided.
+    pub fn copied(&self, took_us: i64) {
+        self.second_copy_seconds.record(seconds(took_us));
     }
 
     /// Counts a line of the reader that was no card.
@@ -435,6 +450,11 @@ fn describe(recorder: &PrometheusRecorder) {
         TAP_SECONDS.into(),
         None,
         "Seconds from decision to durable commit.".into(),
+    );
+    recorder.describe_histogram(
+        SECOND_COPY_SECONDS.into(),
+        None,
+        "Seconds from decision until a second node holds the commit.".into(),
     );
     recorder.describe_histogram(GROUP_TAPS.into(), None, "Taps in one commit.".into());
 }

@@ -13,6 +13,7 @@
 
 mod alarms;
 mod beats;
+mod copies;
 mod intake;
 mod policy;
 mod pruning;
@@ -41,6 +42,7 @@ pub use snapshot::Snapshot;
 pub use taps::Tapped;
 
 use alarms::Alarms;
+use copies::Copies;
 use pruning::Pruning;
 use quiet::Quiet;
 use work::Work;
@@ -126,6 +128,11 @@ pub enum Effect {
         /// Up to here.
         head: Head,
     },
+    /// A second node holds what was committed here.
+    Copied {
+        /// How long after the first of its taps was decided, microseconds.
+        took_us: i64,
+    },
 }
 
 /// Things that went wrong and did no harm.
@@ -164,6 +171,7 @@ pub struct Node<T> {
     /// When a tap last came, monotonic milliseconds.
     tapped_ms: i64,
     sealing: Sealing,
+    copies: Copies,
     pruning: Pruning,
     housekeeping_at_ms: i64,
     mishaps: Mishaps,
@@ -220,6 +228,7 @@ impl<T: Trust> Node<T> {
             hub: beats::Hub::default(),
             tapped_ms: i64::MIN / 2,
             sealing: Sealing::default(),
+            copies: Copies::default(),
             pruning: Pruning::starting(parts.retention, now_ms),
             housekeeping_at_ms: now_ms,
             mishaps: Mishaps::default(),
@@ -253,6 +262,7 @@ impl<T: Trust> Node<T> {
             } => peer::Input::FrameRefused { peer, error },
         };
         self.feed(now, input, effects);
+        self.look_at_copies(now, effects);
     }
 
     /// Does one piece of what is left to do. Returns whether there was any; there may be more.
@@ -378,6 +388,7 @@ impl<T: Trust> Node<T> {
         let Some(run) = run else {
             return;
         };
+        self.copies.sealed(now, run.last());
         if let Some(have) = self.store.have().get(run.site).copied() {
             self.feed(now, peer::Input::Committed { run, have }, effects);
         }

@@ -247,6 +247,7 @@ impl<T: Trust> Writer<T> {
                     self.links.close(peer, &reason.to_string());
                 }
                 Effect::Targets(targets) => self.links.set_targets(targets),
+                Effect::Copied { took_us } => self.metrics.copied(took_us),
                 Effect::Revoked(keys) => self.links.set_revoked(keys),
                 Effect::Advanced { site, head } => {
                     self.heads.send_modify(|heads| {

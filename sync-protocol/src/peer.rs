@@ -10,7 +10,8 @@
 //! 2. **Push.** A gate sends each commit, once durable, to the connected gates of its terminal and to the hub. The
 //!    hub sends its commits to one gate per terminal, the one with the lowest number that is alive; a gate that
 //!    gets such a push from the hub itself passes it on, once durable, to the gates not known to have it. What
-//!    comes from gates is not passed on.
+//!    comes from gates is not passed on. Once a gate's push is durable elsewhere, one node says so: the lowest live
+//!    gate of the terminal, or the hub where the gate has no neighbour.
 //! 3. **Repair.** About every second a gate sends a digest of its heads to one peer at random, the hub to one gate
 //!    of each terminal. Who sees another digest answers with its Have and asks for the other's; each side then
 //!    asks for what it lacks with a **Need**. So a lost frame costs a second, and a gate that is cut from the hub
@@ -157,6 +158,17 @@ impl Peer {
     #[must_use]
     pub fn have(&self) -> &Have {
         &self.have
+    }
+
+    /// Up to where any connected peer is known to hold a site.
+    #[must_use]
+    pub fn copied(&self, site: SiteId) -> Seq {
+        let offers = self
+            .sites
+            .get(&site)
+            .into_iter()
+            .flat_map(|sync| sync.offers.values());
+        offers.map(|offer| offer.head).max().unwrap_or_default()
     }
 
     /// Up to where a connected peer is known to hold a site, because it told or showed it; it may hold more.

@@ -39,6 +39,7 @@ impl<T: Trust> Node<T> {
         match self.store.taps(&presentations, age_ms) {
             Ok(decided) => {
                 self.sealing.unsealed = true;
+                self.copies.decided(now);
                 self.sealing.file_at_ms = Some(now.monotonic_ms() + IDLE_MS);
                 let policy = self.store.policy();
                 decided

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::support::Town;
+use crate::support::{Town, wait_for};
 
 /// An answer.
 struct Answer {
@@ -199,6 +199,22 @@ async fn what_makes_no_sense_is_refused_with_a_problem_and_the_gate_goes_on() {
         .await;
     assert_eq!(answer.json()["decision"], "open");
     gate.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_how_long_the_second_copy_took() {
+    let mut town = Town::new();
+    let one = town.gate(1, &[]).await;
+    let two = town.gate(2, &[&one.sync_address().to_string()]).await;
+    let client = Client::of(&two);
+    client
+        .tap(json!({ "card": "CARD0001", "direction": "exit" }))
+        .await;
+    let timed = |answer: &Answer| answer.body.contains("gate_second_copy_seconds_count 1");
+    let metrics = || client.send("GET", "/metrics", &[], "");
+    wait_for("the time to the second copy", metrics, timed).await;
+    one.stop().await.unwrap();
+    two.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

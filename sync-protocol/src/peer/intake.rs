@@ -13,8 +13,8 @@ use crate::mutation::{Mutation, is};
 pub(super) struct Arrival {
     pub(super) peer: NodeId,
     pub(super) run: Run,
-    /// Whether to pass it on once durable.
-    pub(super) forward: bool,
+    /// Whether nobody asked for it: its writer pushed it, or the hub.
+    pub(super) pushed: bool,
 }
 
 impl Peer {
@@ -38,9 +38,8 @@ impl Peer {
         }
         let requested = self.answers_request(peer, &run);
         self.note_shown(peer, run.site, run.last());
-        // Only what the hub pushed: it chose this gate to tell the others. An answer to a Need is nobody else's.
-        let forward = peer.is_hub() && !requested;
-        self.place(Arrival { peer, run, forward });
+        let pushed = !requested;
+        self.place(Arrival { peer, run, pushed });
     }
 
     /// Hands a run over, keeps it for later, or drops it.
@@ -61,7 +60,9 @@ impl Peer {
     }
 
     fn hand_over(&mut self, arrival: Arrival) {
-        let Arrival { peer, run, forward } = arrival;
+        let Arrival { peer, run, pushed } = arrival;
+        // Only what the hub pushed: it chose this gate to tell the others. An answer to a Need is nobody else's.
+        let forward = pushed && peer.is_hub();
         let bytes = run.body_bytes() + RUN_OVERHEAD_BYTES;
         let limits = self.config.limits;
         let of_peer = self.links.get(&peer).map_or(0, |link| link.ingesting_bytes);
@@ -75,6 +76,7 @@ impl Peer {
             bytes,
             deadline_ms: i64::MAX,
             forward: forward.then(|| run.clone()),
+            acknowledge: pushed && self.acknowledges(peer),
         };
         self.begin_ingest(run.site, ingesting);
         self.outputs.push_back(Output::Ingest { peer, run });
@@ -90,8 +92,12 @@ impl Peer {
             // A part of it; the rest is still with the store.
             Some(ingesting) if ingesting.last > reached => ingesting.deadline_ms = deadline_ms,
             _ => {
-                if let Some(run) = self.end_ingest(site).and_then(|ingesting| ingesting.forward) {
-                    self.forward(&run);
+                let ended = self.end_ingest(site);
+                if let Some(run) = ended.as_ref().and_then(|ingesting| ingesting.forward.as_ref()) {
+                    self.forward(run);
+                }
+                if let Some(ingesting) = ended.filter(|ingesting| ingesting.acknowledge) {
+                    self.acknowledge(ingesting.peer, site);
                 }
                 self.resume(site);
             }

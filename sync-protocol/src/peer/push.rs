@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Peer;
 use crate::changeset::{Run, SiteRole};
 use crate::have::SiteHave;
-use crate::id::{NodeId, TerminalCode};
+use crate::id::{NodeId, SiteId, TerminalCode};
 
 impl Peer {
     pub(super) fn on_committed(&mut self, run: Run, have: SiteHave) {
@@ -38,6 +38,31 @@ impl Peer {
             *best = candidate.min(*best);
         }
         designated.into_values().map(|(_, peer)| peer).collect()
+    }
+
+    /// Whether this node tells a gate when what it pushed is durable here: so it learns at once that a second node has
+    /// it. One answer is enough: the lowest live gate of the terminal gives it, or the hub to a gate without one.
+    pub(super) fn acknowledges(&self, author: NodeId) -> bool {
+        let Some(link) = self.links.get(&author).filter(|_| !author.is_hub()) else {
+            return false;
+        };
+        let silence_ms = self.config.limits.silence_ms();
+        let live = self.links.iter().filter(|(peer, of_peer)| {
+            **peer != author && of_peer.terminal == link.terminal && of_peer.is_live(self.now_ms, silence_ms)
+        });
+        let lowest = live.map(|(peer, _)| *peer).min();
+        if self.config.terminal.is_none() {
+            lowest.is_none()
+        } else {
+            link.terminal == self.config.terminal && lowest.is_none_or(|peer| peer > self.config.node)
+        }
+    }
+
+    /// Tells a gate up to where its log is durable here.
+    pub(super) fn acknowledge(&mut self, author: NodeId, site: SiteId) {
+        if let Some(have) = self.have.get(site).copied() {
+            self.send_correction(author, vec![(site, have)]);
+        }
     }
 
     /// Passes a run of the hub on to the gates of the terminal that are not known to have it.

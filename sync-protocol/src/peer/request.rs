@@ -44,6 +44,8 @@ pub(super) struct Ingesting {
     pub(super) deadline_ms: i64,
     /// To be passed on once durable.
     pub(super) forward: Option<Run>,
+    /// Its writer pushed it, and is to be told once it is durable.
+    pub(super) acknowledge: bool,
 }
 
 /// What goes on with one site.

@@ -47,15 +47,41 @@ fn an_idle_terminal_is_quiet() {
 }
 
 #[test]
-fn a_node_learns_that_its_neighbours_hold_what_it_wrote() {
-    let mut network = Network::terminal(1, 2);
+fn a_gate_learns_at_once_that_a_second_node_holds_what_it_wrote() {
+    let mut network = Network::terminal(1, 4);
     network.run_for(2_000);
     let gate = NodeId(1);
     network.commit(gate, 50);
     let site = network.node(gate).writer.site;
     let known = |network: &Network, peer| network.node(gate).peer.known_of(peer, site);
-    assert_eq!(known(&network, NodeId(2)), Seq::NONE, "nobody has said so");
+    assert_eq!(
+        network.node(gate).peer.copied(site),
+        Seq::NONE,
+        "nobody has said so"
+    );
+    network.run_until(network.now_ms + 200, |network| {
+        known(network, NodeId(2)) == Seq(1)
+    });
+    assert_eq!(
+        known(&network, NodeId(2)),
+        Seq(1),
+        "the lowest of the others says so"
+    );
+    assert_eq!(network.node(gate).peer.copied(site), Seq(1));
+    for silent in [NodeId(3), NodeId(4), HUB] {
+        assert_eq!(known(&network, silent), Seq::NONE, "one answer is enough");
+    }
     network.run_for(10_000);
-    assert_eq!(known(&network, NodeId(2)), Seq(1));
+    assert_eq!(known(&network, NodeId(4)), Seq(1));
     assert_eq!(known(&network, HUB), Seq(1));
+}
+
+#[test]
+fn the_hub_answers_a_gate_without_neighbours() {
+    let mut network = Network::terminal(1, 1);
+    network.run_for(2_000);
+    network.commit(NodeId(1), 50);
+    let site = network.node(NodeId(1)).writer.site;
+    let copied = |network: &Network| network.node(NodeId(1)).peer.copied(site) == Seq(1);
+    assert!(network.run_until(network.now_ms + 200, copied));
 }
