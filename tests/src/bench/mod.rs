@@ -13,6 +13,7 @@ pub mod simulator;
 pub mod size;
 pub mod store;
 pub mod tap_http;
+pub mod terminal;
 pub mod visible;
 
 use serde::Serialize;
@@ -81,6 +82,14 @@ pub const ALL: &[Benchmark] = &[
     Benchmark {
         names: &["visible_p50_ms", "visible_p99_ms", "second_copy_p99_ms"],
         run: visible::visible,
+    },
+    Benchmark {
+        names: &["idle_gossip_per_gate_bytes_s"],
+        run: terminal::idle,
+    },
+    Benchmark {
+        names: &["received_tap_cpu_us"],
+        run: terminal::received,
     },
     Benchmark {
         names: &["catchup_100k_s"],
