@@ -248,6 +248,10 @@ impl Metrics {
         self.total("gate_divergences_total", counters.divergences);
         self.total("gate_replayed_changesets_total", counters.replayed);
         self.total("gate_unsigned_changesets_total", counters.unsigned);
+        self.total("gate_taken_back_changesets_total", counters.taken_back);
+        self.total("gate_reverted_logs_total", counters.reverted);
+        self.gauge("gate_forked_logs", small(snapshot.forks.len() as u64));
+        self.gauge("gate_cloned_nodes", small(snapshot.cloned.len() as u64));
         self.total("gate_heartbeats_refused_total", snapshot.mishaps.beats_refused);
         self.total("gate_ingests_refused_total", snapshot.mishaps.ingests_refused);
     }
@@ -377,6 +381,14 @@ fn describe(recorder: &PrometheusRecorder) {
             "Own changesets that nobody can sign, as the key was replaced: an alarm.",
         ),
         (
+            "gate_taken_back_changesets_total",
+            "Own changesets that came back from others, as the database was an older copy.",
+        ),
+        (
+            "gate_reverted_logs_total",
+            "Logs dropped because by the hub's word another branch of them counts.",
+        ),
+        (
             "gate_quarantined_changes_total",
             "Changes put into the quarantine since the start.",
         ),
@@ -437,6 +449,14 @@ fn describe(recorder: &PrometheusRecorder) {
         (
             "gate_wal_bytes",
             "Bytes of the WAL file, which a reader's long transaction makes grow.",
+        ),
+        (
+            "gate_forked_logs",
+            "Logs of which two branches exist, both signed: an alarm.",
+        ),
+        (
+            "gate_cloned_nodes",
+            "Nodes of which two processes run with one key (CLONED_NODE): an alarm.",
         ),
         (
             "gate_quarantined_changes",

@@ -26,6 +26,7 @@ mod work;
 use std::collections::BTreeMap;
 
 use sync_protocol::changeset::{Head, PublicKey, Run, Signer, Trust};
+use sync_protocol::clones::LiveSites;
 use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::knowledge::KnowledgeAge;
 use sync_protocol::peer::{self, CloseReason, Config, Limits, Output, Peer};
@@ -177,6 +178,8 @@ pub struct Node<T> {
     mishaps: Mishaps,
     quiet: Quiet,
     alarms: Alarms,
+    /// Whose processes are heard.
+    live: LiveSites,
     started_ms: i64,
 }
 
@@ -234,6 +237,7 @@ impl<T: Trust> Node<T> {
             mishaps: Mishaps::default(),
             quiet: Quiet::of(REFUSAL_LINES_MAX),
             alarms: Alarms::default(),
+            live: LiveSites::default(),
             started_ms: now_ms,
         };
         node.look_at_clock(now);

@@ -62,6 +62,12 @@ pub struct Status {
     pub unapplied: u64,
     /// Settled states unlike this gate's own fold of the same facts: an alarm.
     pub divergences: u64,
+    /// Logs of which two branches exist, both signed by their writer: an alarm.
+    pub forks: Vec<ForkStatus>,
+    /// Nodes of which two processes run with one key: an alarm.
+    pub cloned_nodes: Vec<u32>,
+    /// Own changesets that came back from others since the start, because the database was an older copy.
+    pub taken_back: u64,
     /// The fare version in force; null when there is none.
     pub fare_version: Option<u32>,
     /// Cards that the deny list denies.
@@ -70,6 +76,17 @@ pub struct Status {
     pub taps: u64,
     /// Taps that could not be stored since the start.
     pub taps_unrecorded: u64,
+}
+
+/// A log of which two branches exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForkStatus {
+    /// The log.
+    pub site: String,
+    /// The first changeset that exists twice.
+    pub seq: u64,
+    /// Whether it is the one that this start of the gate writes.
+    pub own: bool,
 }
 
 /// The clock.
@@ -228,6 +245,9 @@ impl Status {
             quarantined: counts.set_aside.0,
             unapplied: counts.set_aside.1,
             divergences: snapshot.counters.divergences,
+            forks: forks(snapshot),
+            cloned_nodes: snapshot.cloned.iter().map(|node| node.0).collect(),
+            taken_back: snapshot.counters.taken_back,
             fare_version: snapshot.fare_version,
             denied_cards: counts.denied,
             taps: snapshot.counters.taps,
@@ -251,6 +271,15 @@ pub fn surroundings(
         file_bytes: counts.file_bytes,
         taps_waiting,
     }
+}
+
+fn forks(snapshot: &Snapshot) -> Vec<ForkStatus> {
+    let told = |(site, seq): (&sync_protocol::id::SiteId, &sync_protocol::id::Seq)| ForkStatus {
+        site: site.to_string(),
+        seq: seq.0,
+        own: *site == snapshot.site,
+    };
+    snapshot.forks.iter().map(told).collect()
 }
 
 fn peer(snapshot: &Snapshot, link: &LinkStats) -> PeerStatus {

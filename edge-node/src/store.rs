@@ -30,6 +30,7 @@ mod cards;
 mod digest;
 mod edit;
 mod error;
+mod fork;
 mod group;
 mod ingest;
 mod inspect;
@@ -69,6 +70,7 @@ pub use card::{Card, FiledTap};
 pub use digest::StoreDigest;
 pub use edit::GateStatus;
 pub use error::{Fault, IngestError, StoreError};
+pub use fork::Forks;
 pub use group::Group;
 pub use ingest::{Ingested, SLICE_CHANGES, Verified};
 pub use inspect::{Inspection, SiteFound};
@@ -121,6 +123,10 @@ pub struct Store {
     schema: Schema,
     /// The highest arrival number given.
     arrival: i64,
+    /// Logs that have a second branch.
+    forks: Forks,
+    /// Logs dropped for another branch, of which the engine has not been told.
+    reverted: Vec<SiteId>,
     counters: Counters,
 }
 
@@ -164,6 +170,13 @@ pub struct Counters {
     pub released: u64,
     /// Changesets cut off logs.
     pub pruned: u64,
+    /// Times that a second branch of a log was proven, signed by its own writer: an alarm.
+    pub forks: u64,
+    /// Changesets of this gate's own that came from others, because the database was an older copy, or a copy of the
+    /// gate runs.
+    pub taken_back: u64,
+    /// Logs dropped because by the hub's word another branch of them counts.
+    pub reverted: u64,
 }
 
 impl Store {

@@ -10,6 +10,7 @@ pub mod desk;
 pub mod enrol;
 pub mod failure;
 pub mod fares;
+pub mod forks;
 pub mod gate;
 pub mod revoke;
 pub mod say;
@@ -93,6 +94,8 @@ pub enum DatabaseCommand {
     EnrollToken(enrol::EnrollTokenArguments),
     /// Revokes a gate's keys: it links to nobody any more, and later changes of its logs do not count.
     Revoke(revoke::RevokeArguments),
+    /// Logs of which two signed branches exist, nodes of which two processes run; and which branch counts.
+    Forks(forks::ForksArguments),
 }
 
 /// Flags of `hub run`.
@@ -143,6 +146,7 @@ pub async fn execute(line: CommandLine, surroundings: Surroundings) -> Result<()
         DatabaseCommand::Fares(command) => fares::execute(command, &config, &surroundings).await,
         DatabaseCommand::Gate(command) => gate::execute(command, &config, &surroundings).await,
         DatabaseCommand::Revoke(arguments) => revoke::execute(arguments, &config, &surroundings).await,
+        DatabaseCommand::Forks(arguments) => forks::execute(arguments, &config, &surroundings).await,
         DatabaseCommand::EnrollToken(arguments) => enrol::token(arguments, &config, &surroundings).await,
     }
 }

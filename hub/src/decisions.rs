@@ -7,7 +7,7 @@ mod refusal;
 
 use std::collections::BTreeMap;
 
-use sync_protocol::changeset::{BODY_BYTES_MAX, Change, Content, FACTS_MAX};
+use sync_protocol::changeset::{BODY_BYTES_MAX, Change, Content, FACTS_MAX, Head};
 use sync_protocol::fact::{CardStatus, Fact};
 use sync_protocol::fare::FareVersion;
 use sync_protocol::id::{CardId, FactId, Seq, SiteId};
@@ -99,6 +99,13 @@ pub enum Decision {
     },
     /// A row of a shared table, such as a gate's, was edited here.
     Row(RowChange),
+    /// Of a site with two branches the one with this head counts. The caller has read it from what the hub holds.
+    SiteFork {
+        /// The site.
+        site: SiteId,
+        /// A changeset of the branch that counts, at or after the place where they part.
+        head: Head,
+    },
 }
 
 /// What decisions are judged by.
@@ -224,7 +231,8 @@ pub fn check_texts(decisions: &[Decision]) -> Result<(), (usize, Refusal)> {
         | Decision::Status { .. }
         | Decision::Fares(_)
         | Decision::Close { .. }
-        | Decision::SiteClosed { .. } => Ok(()),
+        | Decision::SiteClosed { .. }
+        | Decision::SiteFork { .. } => Ok(()),
     };
     let mut places = decisions.iter().enumerate();
     places.try_for_each(|(index, decision)| check(decision).map_err(|refusal| (index, refusal)))
@@ -342,6 +350,7 @@ impl<'a, R: Records> Draft<'a, R> {
             Decision::Fares(fares) => self.fares(fares)?,
             Decision::Close { card, tap } => self.close(*card, *tap)?,
             Decision::SiteClosed { site, last } => self.site_closed(*site, *last)?,
+            Decision::SiteFork { site, head } => self.site_fork(*site, *head)?,
             Decision::Row(row) => {
                 row.check().map_err(Refusal::from)?;
                 return Ok(self.write(&Content::Row(row.clone())));
@@ -464,6 +473,18 @@ impl<'a, R: Records> Draft<'a, R> {
         if head == last {
             Ok(Fact::SiteClosed { site, last })
         } else {
+            Err(Refusal::SiteEnd { site, last, head }.into())
+        }
+    }
+
+    fn site_fork(&self, site: SiteId, head: Head) -> Result<Fact, Failure<R::Error>> {
+        let record = self.records.site_record(site).map_err(Failure::Store)?;
+        let held = record.ok_or(Refusal::UnknownSite(site))?.head;
+        let is_held = (Seq(1)..=held.seq).contains(&head.seq);
+        if is_held && (head.seq < held.seq || head == held) {
+            Ok(Fact::SiteFork { site, head })
+        } else {
+            let (last, head) = (head.seq, held.seq);
             Err(Refusal::SiteEnd { site, last, head }.into())
         }
     }

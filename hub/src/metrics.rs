@@ -15,6 +15,12 @@ pub const INGEST_DUPLICATES: &str = "hub_ingest_duplicate_runs_total";
 pub const INGEST_REFUSED: &str = "hub_ingest_refused_runs_total";
 /// Changes stored and never folded, in the whole ledger.
 pub const INGEST_QUARANTINED: &str = "hub_ingest_quarantined_changes_total";
+/// Logs of which two signed branches exist and nobody has decided which counts.
+pub const FORKED_SITES: &str = "hub_forked_sites";
+/// Nodes of which two processes ran in the last ten minutes.
+pub const CLONED_NODES: &str = "hub_cloned_nodes";
+/// Closed logs that wrote on.
+pub const SITES_REOPENED: &str = "hub_reopened_sites_total";
 /// Runs put off because the ledger could not be written, or too many waited.
 pub const INGEST_PUT_OFF: &str = "hub_ingest_put_off_runs_total";
 /// Runs in one transaction of ingest.
@@ -100,6 +106,15 @@ fn describe() {
         INGEST_QUARANTINED,
         "Changes stored and never folded, in the whole ledger."
     );
+    describe_gauge!(
+        FORKED_SITES,
+        "Logs with two signed branches, undecided: `hub forks` shows them. An alarm."
+    );
+    describe_gauge!(
+        CLONED_NODES,
+        "Nodes of which two processes ran in the last ten minutes (CLONED_NODE). An alarm."
+    );
+    describe_counter!(SITES_REOPENED, "Closed logs that wrote on (CLONED_NODE).");
     describe_counter!(INGEST_PUT_OFF, "Runs put off: gates offer them again.");
     describe_histogram!(INGEST_BATCH_RUNS, "Runs in one transaction of ingest.");
     describe_histogram!(INGEST_SECONDS, "Seconds of one transaction of ingest.");

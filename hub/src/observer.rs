@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::ledger::postgres::{LedgerError, PostgresLedger};
 use crate::metrics as names;
 use crate::net::Report;
+use crate::net::beats::note_cloned;
 use crate::net::ingest::count;
 use crate::stop::Stop;
 
@@ -64,6 +65,13 @@ impl Observer {
         let evidence = self.ledger.evidence().await?;
         metrics::counter!(names::INGEST_QUARANTINED).absolute(evidence.quarantined);
         let now_ms = self.clock.wall_ms();
+        for (node, _) in self.links.twins() {
+            note_cloned(&self.ledger, &self.clock, self.patience, node, "links", &[]).await;
+        }
+        let alarms = self.ledger.alarms(now_ms).await?;
+        metrics::gauge!(names::FORKED_SITES).set(count(usize::try_from(alarms.forked_sites).unwrap_or(0)));
+        metrics::gauge!(names::CLONED_NODES).set(count(usize::try_from(alarms.cloned_nodes).unwrap_or(0)));
+        metrics::counter!(names::SITES_REOPENED).absolute(alarms.reopened);
         for (beat, heard_ms) in self.ledger.heartbeats().await? {
             if beat.node.is_hub() {
                 continue;

@@ -2,6 +2,7 @@
 //! ([`crate::oracle`]); nodes do not.
 
 pub mod acknowledged;
+pub mod branches;
 pub mod chains;
 pub mod clocks;
 pub mod closes;
@@ -143,6 +144,7 @@ pub fn all(world: &mut World, rested_after_ms: Option<i64>) -> anyhow::Result<Ve
         waits::check(&world.oracle, &world.steps.disks),
         opaque::check(world)?,
         poison::check(world),
+        branches::check(world),
         convergence::check(world, rested_after_ms),
     ])
 }

@@ -12,6 +12,7 @@ use sync_protocol::time::Stamp;
 use crate::trust::NodeSigner;
 
 /// Writes one site by hand. Nothing keeps it to the limits of an honest writer.
+#[derive(Clone)]
 pub struct Forger {
     signer: NodeSigner,
     open: SiteOpen,

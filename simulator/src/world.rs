@@ -48,7 +48,7 @@ use crate::topology::Topology;
 use crate::trace::Trace;
 use crate::traffic::Traffic;
 use crate::trust::Authority;
-use forging::HandMade;
+use forging::{HandMade, TwoBranches};
 use presence::Presence;
 use reach::Reach;
 
@@ -97,6 +97,8 @@ pub struct World {
     /// Copies of disks that gates will be restored from, by fault.
     images: BTreeMap<usize, Backup>,
     hand_made: Vec<HandMade>,
+    /// Logs that were signed in two ways.
+    pub(crate) two_branches: Vec<TwoBranches>,
     settle_planned: bool,
     /// What the hub decided and sends when it settles next.
     unsent: Vec<Run>,
@@ -179,6 +181,7 @@ impl World {
             flapped: BTreeSet::new(),
             images: BTreeMap::new(),
             hand_made: Vec::new(),
+            two_branches: Vec::new(),
             settle_planned: false,
             unsent: Vec::new(),
             waiting_decisions: Vec::new(),

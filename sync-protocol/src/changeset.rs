@@ -417,6 +417,21 @@ pub struct Extension {
     pub heads: Vec<Head>,
 }
 
+/// A run beside the log that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// It says what is held.
+    Alike,
+    /// It differs, and nothing proves that its writer signed that: it is damaged, or parts from the log before its
+    /// first changeset.
+    Unproven,
+    /// It differs from this changeset on, and its writer signed it: equivocation is proven.
+    Fork {
+        /// The first changeset that exists twice.
+        at: Seq,
+    },
+}
+
 /// Why a run does not extend a log. None of these is a reason to stop: they are counted, and gaps are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
@@ -431,6 +446,9 @@ pub enum RunError {
     /// Nothing new in it.
     #[error("nothing new")]
     Duplicate,
+    /// Another branch of the log, signed by its own key: its writer equivocates, or runs twice.
+    #[error("a second branch of the log, signed by its own key")]
+    Fork,
     /// No bodies, bodies no writer makes, or numbers that run over: see [`Run::is_well_formed`].
     #[error("an empty run, or one with impossible numbers or bodies")]
     Malformed,
@@ -509,6 +527,33 @@ impl Run {
         Extension {
             skipped: 0,
             heads: heads.collect(),
+        }
+    }
+
+    /// Compares this run, whose first changeset follows on `start`, with the log that is held. `held` tells the chain
+    /// that is held at a number from `first` on, and nothing beyond the head.
+    #[must_use]
+    pub fn compare(
+        &self,
+        start: &Head,
+        mut held: impl FnMut(Seq) -> Option<ChainHash>,
+        key: &PublicKey,
+        trust: &impl Trust,
+    ) -> Compared {
+        let mut last = *start;
+        let mut parted = None;
+        for body in &self.bodies {
+            last = last.then(body);
+            if parted.is_none() && held(last.seq).is_some_and(|chain| chain != last.chain) {
+                parted = Some(last.seq);
+            }
+        }
+        match parted {
+            None => Compared::Alike,
+            Some(at) if trust.verifies(key, &last.signed_message(self.site), &self.signature) => {
+                Compared::Fork { at }
+            }
+            Some(_) => Compared::Unproven,
         }
     }
 

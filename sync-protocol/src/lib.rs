@@ -8,6 +8,7 @@
 //! (frames) → [`peer`] (who says what when).
 
 pub mod changeset;
+pub mod clones;
 pub mod codec;
 pub mod decide;
 pub mod digest;

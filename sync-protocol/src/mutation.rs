@@ -76,6 +76,8 @@ mutations! {
     IgnoreGap = "ignore-gap",
     /// nobody asks whether the signature covers the chain
     SkipChainCheck = "skip-chain-check",
+    /// a second branch of a log is taken for a repetition
+    MissBranches = "miss-branches",
     /// anybody may state anything
     SkipJudge = "skip-judge",
     /// a damaged fare version is taken for a good one

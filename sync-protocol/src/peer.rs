@@ -18,7 +18,10 @@
 //!    reaches it through its neighbours.
 //! 4. **Need.** One range per site at a time, asked of one peer, with a deadline; the next one starts from the new
 //!    durable head. Ranges are small and the sites take turns, so a fresh change never waits behind a backlog.
-//! 5. **Heartbeats** go to the hub and one gate, or from the hub to all, and the last one to whoever links anew; what was heard from its author itself and
+//! 5. **Branches.** A node that is shown another chain for a number it holds asks for the piece where the two logs part,
+//!    and its store judges it (`peer/forks.rs`). Two signed branches prove that a log is written twice: each end then shows
+//!    the other, and a gate the hub, what it holds, so that the evidence comes together. All other sites go on.
+//! 6. **Heartbeats** go to the hub and one gate, or from the hub to all, and the last one to whoever links anew; what was heard from its author itself and
 //!    verified is relayed one step. An empty one keeps a link from looking dead.
 //!
 //! # The contract with the shell
@@ -38,6 +41,7 @@
 mod beats;
 mod early;
 mod event;
+mod forks;
 mod gossip;
 mod intake;
 pub mod limits;
@@ -59,6 +63,7 @@ use crate::id::{NodeId, Seq, SiteId};
 use crate::time::Stamp;
 use crate::wire::{Frame, Heartbeat, Hello, WireError};
 use early::EarlyRuns;
+use forks::Probe;
 use link::Link;
 use random::Random;
 use request::SiteSync;
@@ -81,6 +86,8 @@ pub struct Peer {
     /// Bytes of all requests and ingests under way.
     in_flight_bytes: usize,
     early: EarlyRuns,
+    /// Sites that somebody may hold another branch of.
+    probes: BTreeMap<SiteId, Probe>,
     /// This node's own last heartbeat.
     own_beat: Option<Heartbeat>,
     /// Time of the last verified heartbeat of each node.
@@ -106,6 +113,7 @@ impl Peer {
             sites: BTreeMap::new(),
             busy: BTreeSet::new(),
             in_flight_bytes: 0,
+            probes: BTreeMap::new(),
             own_beat: None,
             beats: BTreeMap::new(),
             stats: StatsTable::default(),
@@ -137,6 +145,7 @@ impl Peer {
             Input::BeatVerified { peer, beat } => self.on_beat_verified(peer, beat),
             Input::BeatRefused { peer } => self.stats.of(peer).refused_beats += 1,
             Input::Retired { site } => self.on_retired(site),
+            Input::Reverted { site, have } => self.on_reverted(site, have),
             Input::Tick => {}
         }
         self.run_timers();
@@ -327,6 +336,7 @@ impl Peer {
             self.expire_serves();
             self.expire_early();
             self.expire_requests();
+            self.expire_probes();
             self.keep_links_alive();
             self.ask_everyone();
         }

@@ -186,6 +186,23 @@ fn show_running(status: &Status) -> io::Result<()> {
         status.unapplied,
         status.divergences
     ))?;
+    for fork in &status.forks {
+        say(format_args!(
+            "FORK       two branches of log {} from {} on, both signed by its writer{}: `hub forks` decides",
+            fork.site,
+            fork.seq,
+            if fork.own {
+                ", THIS GATE; a copy of it runs"
+            } else {
+                ""
+            }
+        ))?;
+    }
+    for node in &status.cloned_nodes {
+        say(format_args!(
+            "CLONED     two processes run with the key of gate {node}: stop the one that was copied"
+        ))?;
+    }
     if status.quarantined > 0 {
         say("QUARANTINE verified changes cannot be applied: `edge-node quarantine` says why")?;
     }

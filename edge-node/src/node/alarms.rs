@@ -7,6 +7,9 @@ use crate::store::{BallastState, Counters, Disk, Store};
 pub(super) struct Alarms {
     counters: Counters,
     disk: Option<Disk>,
+    /// Sites of which a second branch was told.
+    forks: usize,
+    written_twice: bool,
 }
 
 impl Alarms {
@@ -41,7 +44,36 @@ impl Alarms {
                 "verified changes cannot be applied and are set aside; `edge-node quarantine` says why"
             );
         }
+        if now.taken_back > before.taken_back {
+            tracing::warn!(
+                changesets = now.taken_back - before.taken_back,
+                "this gate's own changesets came back from others: its database was an older copy than they \
+                 remember, or a copy of this gate runs"
+            );
+        }
+        self.look_at_forks(store);
         self.look_at_disk(store.disk());
+    }
+
+    fn look_at_forks(&mut self, store: &Store) {
+        let forks = store.forks();
+        if forks.len() > self.forks {
+            for (site, at) in forks {
+                tracing::error!(
+                    %site, from = %at,
+                    "FORK: two branches of this log exist, both signed by its writer; `hub forks` shows them and \
+                     decides; everything else goes on"
+                );
+            }
+        }
+        self.forks = forks.len();
+        if store.is_written_twice() && !self.written_twice {
+            tracing::error!(
+                "CLONED_NODE: another process writes this gate's own log: a copy of this machine runs; stop one of \
+                 the two, and start the other anew"
+            );
+        }
+        self.written_twice = store.is_written_twice();
     }
 
     fn look_at_disk(&mut self, now: Disk) {

@@ -114,6 +114,18 @@ impl<T: Trust> Node<T> {
         if beat.node.is_hub() {
             self.hear_hub(now, peer, &beat);
         }
+        if let Some(clone) = self
+            .live
+            .hear(&beat, now.monotonic_ms())
+            .filter(|clone| clone.is_news)
+        {
+            let [one, other] = clone.sites;
+            tracing::error!(
+                node = %clone.node, %one, %other,
+                "CLONED_NODE: two processes run with the key of one node; stop the one that was copied, and give it a \
+                 key of its own"
+            );
+        }
         self.feed(now, Input::BeatVerified { peer, beat }, effects);
     }
 

@@ -56,6 +56,7 @@ impl<T: Trust> Node<T> {
                     head: have.head,
                 });
                 self.feed(now, Input::Ingested { site, have }, effects);
+                self.tell_reverted(now, effects);
                 self.sealing.file_at_ms = Some(now.monotonic_ms() + IDLE_MS);
                 if ingested.complete {
                     self.roster.rows_changed();
@@ -64,6 +65,14 @@ impl<T: Trust> Node<T> {
                 }
             }
             Err(error) => self.refuse(now, peer, verified.run(), &error, effects),
+        }
+    }
+
+    /// Tells the engine which logs were dropped, because another branch of them counts.
+    fn tell_reverted(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        for (site, have) in self.store.take_reverted() {
+            tracing::warn!(%site, "dropped: by the hub's word another branch of this log counts; it is asked for");
+            self.feed(now, Input::Reverted { site, have }, effects);
         }
     }
 

@@ -7,7 +7,7 @@ use sync_protocol::peer::PeerStats;
 
 use super::{Mishaps, Node};
 use crate::clock::{ClockState, Moment};
-use crate::store::{Counters, Disk, Kept};
+use crate::store::{Counters, Disk, Forks, Kept};
 
 /// How a node stands.
 #[derive(Clone, Debug)]
@@ -50,6 +50,10 @@ pub struct Snapshot {
     pub kept: Kept,
     /// What the disk has for taps.
     pub disk: Disk,
+    /// Sites with a second branch, and the first changeset that exists twice.
+    pub forks: Forks,
+    /// Nodes of which two processes are heard.
+    pub cloned: std::collections::BTreeSet<NodeId>,
     /// What happened in the database since the start.
     pub counters: Counters,
     /// Things that went wrong and did no harm.
@@ -91,6 +95,8 @@ impl<T: Trust> Node<T> {
             fare_newest: self.store.fares().newest(),
             kept: self.store.kept(),
             disk: self.store.disk(),
+            forks: self.store.forks().clone(),
+            cloned: self.live.clones(now_ms).collect(),
             counters: self.store.counters(),
             mishaps: self.mishaps,
             work: self.work.waiting(),

@@ -2,7 +2,7 @@
 //! know afterwards is collected in [`Effects`] and told to it after the commit.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sync_protocol::changeset::{Body, Change, Content};
+use sync_protocol::changeset::{Body, Change, Content, Head};
 use sync_protocol::codec::{self, CodecError};
 use sync_protocol::digest::fact_hash;
 use sync_protocol::fact::{CardSettled, Fact, OrderedFact};
@@ -40,12 +40,18 @@ pub(super) struct Effects {
     pub(super) unapplied: u64,
     pub(super) compared: u64,
     pub(super) divergences: u64,
+    /// Which branches count, of sites that have two.
+    pub(super) decided: Vec<(SiteId, Head)>,
+    /// Sites of which nothing is held any more above the floor.
+    pub(super) reverted: Vec<Site>,
 }
 
 /// What applying needs to know.
 pub(super) struct Applier<'a> {
     pub(super) transaction: &'a Connection,
     pub(super) sites: &'a Sites,
+    /// The site that this process writes.
+    pub(super) writes: SiteId,
     pub(super) fares: &'a FareBook,
     pub(super) schema: &'a Schema,
     pub(super) arrival: i64,
@@ -211,6 +217,7 @@ impl Applier<'_> {
                 let mut statement = self.transaction.prepare_cached(sql::CLOSED_SET)?;
                 statement.execute(params![site.0, integer(last)])?;
             }
+            Fact::SiteFork { site, head } => self.site_fork(site, head)?,
             // The hub's facts reach balances through CardSettled only; these change nothing else at a gate.
             _ => {}
         }

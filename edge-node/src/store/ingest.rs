@@ -106,12 +106,22 @@ impl Store {
         result
     }
 
-    fn extension(&self, run: &Run, trust: &impl Trust) -> Result<Verified, IngestError> {
-        let known = self.sites.get(run.site);
+    fn extension(&mut self, run: &Run, trust: &impl Trust) -> Result<Verified, IngestError> {
+        let known = self.sites.get(run.site).copied();
         let head = known.map_or_else(|| Head::empty(run.site), |site| site.head);
-        let extension = run.extend(&head, known.map(|site| &site.key), trust)?;
+        let extension = match run.extend(&head, known.as_ref().map(|site| &site.key), trust) {
+            Ok(extension) => extension,
+            Err(error @ (RunError::Duplicate | RunError::Signature)) => {
+                return Err(self.why_not(run, error, trust));
+            }
+            Err(error) => return Err(error.into()),
+        };
         if run.site == self.writer.site {
-            return Err(IngestError::OwnSite);
+            // It follows on this process's own log and has its key: another process writes it, too.
+            return Err(self.note_fork(run.site, head.seq.next()).into());
+        }
+        if self.sites.does_not_count(run.site, &extension.heads) {
+            return Err(RunError::Fork.into());
         }
         let open = match known {
             Some(_) => None,
@@ -201,6 +211,7 @@ impl Store {
         let mut applier = Applier {
             transaction: &transaction,
             sites: &self.sites,
+            writes: self.writer.site,
             fares: &self.fares,
             schema: &self.schema,
             arrival: self.arrival,
@@ -263,6 +274,9 @@ impl Store {
             complete: site.head.seq >= verified.run.last(),
         };
         self.counters.ingested += changesets;
+        if site.node == self.own_gate.id.node() {
+            self.counters.taken_back += changesets;
+        }
         self.learn(effects).map_err(fault)?;
         Ok(ingested)
     }
@@ -294,6 +308,7 @@ impl Store {
         let mut applier = Applier {
             transaction: &transaction,
             sites: &self.sites,
+            writes: self.writer.site,
             fares: &self.fares,
             schema: &self.schema,
             arrival: self.arrival,
@@ -330,6 +345,12 @@ impl Store {
         }
         for (site, up_to) in effects.covered {
             self.sites.cover(site, up_to);
+        }
+        for (site, head) in effects.decided {
+            self.sites.decide(site, head);
+        }
+        for site in effects.reverted {
+            self.forget_log(site);
         }
         for version in effects.fares {
             self.fares.insert(version);

@@ -120,6 +120,8 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         wal_retry_pages: 0,
         wal_unlooked_slices: 0,
         unsynced: Unsynced::default(),
+        forks: super::Forks::new(),
+        reverted: Vec::new(),
         counters: Counters {
             ballast_freed: freed,
             ..Counters::default()

@@ -104,6 +104,7 @@ impl Store {
         let mut applier = Applier {
             transaction: &transaction,
             sites: &self.sites,
+            writes: self.writer.site,
             fares: &self.fares,
             schema: &self.schema,
             arrival: self.arrival,

@@ -26,6 +26,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../sql/edge/migrations/0002_retention.sql"),
         replicated: &[],
     },
+    Migration {
+        sql: include_str!("../../../sql/edge/migrations/0003_forks.sql"),
+        replicated: &[],
+    },
 ];
 
 /// Newest schema this program knows.

@@ -42,6 +42,8 @@ pub(super) struct Sites {
     ids: BTreeMap<Ordinal, SiteId>,
     covered: BTreeMap<SiteId, Seq>,
     keys: BTreeSet<(NodeId, PublicKey)>,
+    /// Which branch counts of sites that have two, by the hub's word.
+    decided: BTreeMap<SiteId, BTreeMap<Seq, ChainHash>>,
     have: Have,
 }
 
@@ -57,6 +59,13 @@ impl Sites {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             sites.cover(SiteId(row.get(0)?), seq(row.get(1)?));
+        }
+        let mut statement = connection.prepare(sql::FORK_DECISIONS)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let seq = seq(row.get(1)?);
+            let chain = ChainHash(row.get(2)?);
+            sites.decide(SiteId(row.get(0)?), Head { seq, chain });
         }
         Ok(sites)
     }
@@ -159,6 +168,31 @@ impl Sites {
 
     pub(super) fn is_covered(&self, ordinal: Ordinal, seq: Seq) -> bool {
         self.id_of(ordinal).is_some_and(|id| seq <= self.covered(id))
+    }
+
+    /// Notes which branch of a site counts. The first word on a number stands.
+    pub(super) fn decide(&mut self, site: SiteId, head: Head) {
+        self.decided
+            .entry(site)
+            .or_default()
+            .entry(head.seq)
+            .or_insert(head.chain);
+    }
+
+    /// Whether these heads are of a branch that does not count.
+    pub(super) fn does_not_count(&self, site: SiteId, heads: &[Head]) -> bool {
+        let decided = self.decided.get(&site);
+        decided.is_some_and(|decided| {
+            let other = |head: &Head| decided.get(&head.seq).is_some_and(|chain| *chain != head.chain);
+            heads.iter().any(other)
+        })
+    }
+
+    /// Notes that nothing is held of a site above its floor: another branch of it counts.
+    pub(super) fn revert(&mut self, site: Site) {
+        self.by_id.insert(site.id, site);
+        self.have.remove(site.id);
+        self.sealed(site.id);
     }
 
     pub(super) fn have(&self) -> &Have {

@@ -4,6 +4,7 @@
 mod convergence;
 mod crash;
 mod disk;
+mod forks;
 mod ingest;
 mod lifecycle;
 mod prune;

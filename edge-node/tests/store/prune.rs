@@ -245,7 +245,7 @@ fn a_database_of_the_first_schema_learns_its_bytes() {
         .execute_batch(
             "DROP VIEW users; ALTER TABLE sites DROP COLUMN floor_chain; ALTER TABLE sites DROP COLUMN journal_bytes;
              ALTER TABLE cards DROP COLUMN registered_ms; ALTER TABLE quarantine DROP COLUMN attempts;
-             DROP TABLE held_marks; DROP TABLE kept_bodies;
+             DROP TABLE held_marks; DROP TABLE kept_bodies; DROP TABLE fork_decisions;
              PRAGMA user_version = 1",
         )
         .unwrap();

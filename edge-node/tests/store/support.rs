@@ -114,6 +114,16 @@ impl Pen {
         self.body(body.encode().unwrap())
     }
 
+    /// Goes on with a log that somebody else with this key wrote up to here.
+    pub(crate) fn adopt(&mut self, site: SiteId, bodies: &[Bytes]) {
+        self.site = site;
+        self.open = None;
+        self.head = bodies
+            .iter()
+            .fold(Head::empty(site), |head, body| head.then(body));
+        self.bodies = bodies.to_vec();
+    }
+
     /// Appends any bytes, signed.
     pub(crate) fn body(&mut self, body: Bytes) -> Run {
         self.head = self.head.then(&body);

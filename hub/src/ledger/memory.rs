@@ -26,7 +26,7 @@ use sync_protocol::rows::RowSet;
 
 use super::{Arrival, FactRow, JournalEntry, SiteRecord};
 use crate::decisions::{DecideError, Decision, DecisionPlan, Records, Terms, TopUpRecord, plan_decisions};
-use crate::ingest::{Logs, MergePlan, Moved, Quarantined, Refused, plan_merge};
+use crate::ingest::{Logs, MergePlan, Moved, Quarantined, Refused, RefusedReason, plan_merge};
 use crate::outbox::{Event, EventKey, Transition};
 use crate::own_site::{Sealed, Writer};
 use crate::settle::{Cards, Cut, SettlePlan, plan_settle};
@@ -140,6 +140,8 @@ pub struct Ingested {
     pub gaps: Vec<Range>,
     /// Runs refused, and changes quarantined.
     pub rejected: usize,
+    /// The runs that were refused: of which site, from where on, and why.
+    pub refused: Vec<(SiteId, Seq, RefusedReason)>,
 }
 
 /// What decisions led to.
@@ -234,6 +236,7 @@ impl MemoryLedger {
             moved: Vec::new(),
             gaps: plan.gaps.clone(),
             rejected: plan.refused.len() + plan.quarantined.len(),
+            refused: plan.refused_runs(),
         };
         let moved = plan.moved.clone();
         self.execute_merge(plan)?;

@@ -20,6 +20,7 @@ mod certificates;
 mod columns;
 mod error;
 mod execute;
+mod forks;
 mod ingest;
 mod lease;
 mod money;
@@ -40,6 +41,7 @@ use sync_protocol::time::DAY_MS;
 
 pub use certificates::{EnrolRow, Enrolling, IssuedRow};
 pub use error::LedgerError;
+pub use forks::{Alarms, Branch, ClonedNode};
 pub use lease::{Holder, LEASE_S, Lease, Term};
 pub use money::HoldRecord;
 pub use outbox::{EVENTS_MAX, StoredEvent};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sync_protocol::changeset::{Head, PublicKey, Signature, Signer};
+use sync_protocol::clones::LiveSites;
 use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::peer::Input;
@@ -12,7 +13,7 @@ use sync_protocol::wire::Heartbeat;
 use sync_shell::identity::CertificateTrust;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::Report;
 use crate::clock::Clock;
@@ -43,6 +44,10 @@ pub struct Verifier {
     clock: Clock,
     patience: Duration,
     keys: BTreeSet<(NodeId, PublicKey)>,
+    /// Whose processes are heard.
+    live: LiveSites,
+    /// Nodes of which two processes were heard, not stored yet.
+    cloned: BTreeMap<NodeId, [SiteId; 2]>,
     /// Verified and not stored yet.
     news: BTreeMap<NodeId, Heartbeat>,
 }
@@ -64,6 +69,8 @@ impl Verifier {
             clock,
             patience,
             keys: BTreeSet::new(),
+            live: LiveSites::default(),
+            cloned: BTreeMap::new(),
             news: BTreeMap::new(),
         }
     }
@@ -96,6 +103,9 @@ impl Verifier {
             metrics::counter!(names::HEARTBEATS_REFUSED).increment(1);
             return Input::BeatRefused { peer };
         }
+        if let Some(clone) = self.live.hear(&beat, self.clock.monotonic_ms()) {
+            self.cloned.insert(clone.node, clone.sites);
+        }
         let newest = self.news.get(&beat.node);
         if newest.is_none_or(|newest| newest.t < beat.t) {
             self.news.insert(beat.node, beat.clone());
@@ -120,6 +130,7 @@ impl Verifier {
 
     /// Stores the news; what cannot be stored now is kept for the next time.
     async fn store(&mut self) {
+        self.store_cloned().await;
         if self.news.is_empty() {
             return;
         }
@@ -134,6 +145,47 @@ impl Verifier {
             Ok(Err(error)) => debug!(%error, "heartbeats were not stored"),
             Err(_) => debug!("heartbeats were not stored in time"),
         }
+    }
+}
+
+impl Verifier {
+    async fn store_cloned(&mut self) {
+        for (node, sites) in std::mem::take(&mut self.cloned) {
+            note_cloned(
+                &self.ledger,
+                &self.clock,
+                self.patience,
+                node,
+                "heartbeats",
+                &sites,
+            )
+            .await;
+        }
+    }
+}
+
+/// Stores that two processes of a node were seen, and says so once in an episode. Should it fail, they are seen again.
+pub async fn note_cloned(
+    ledger: &PostgresLedger,
+    clock: &Clock,
+    patience: Duration,
+    node: NodeId,
+    shown_by: &str,
+    sites: &[SiteId],
+) {
+    let noted = timeout(
+        patience,
+        ledger.note_cloned(node, shown_by, sites, clock.wall_ms()),
+    )
+    .await;
+    match noted {
+        Ok(Ok(true)) => error!(
+            %node, shown_by,
+            "CLONED_NODE: two processes run with the key of one node; `hub forks` shows it; stop the copy, and give it a \
+             key of its own"
+        ),
+        Ok(Ok(false)) => {}
+        Ok(Err(_)) | Err(_) => debug!(%node, "two processes of a node were seen, and this was not stored"),
     }
 }
 

@@ -13,11 +13,12 @@ use sync_protocol::peer::{Input, Refusal};
 use sync_shell::identity::CertificateTrust;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Report;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::ingest::RefusedReason;
 use crate::ledger::memory::Ingested;
 use crate::ledger::postgres::{LedgerError, PostgresLedger};
 use crate::metrics as names;
@@ -261,6 +262,32 @@ fn put_off((peer, run): &Offered) -> Report {
 fn answer(peer: NodeId, run: &Run, ingested: &Ingested, held: &BTreeMap<SiteId, SiteHave>) -> Report {
     let site = run.site;
     let have = held.get(&site).copied();
+    // A run in which nothing is new may yet be of another branch: then it is no duplicate.
+    let refused = |(of, first, _): &&(SiteId, Seq, RefusedReason)| *of == site && *first == run.first;
+    let refused = ingested
+        .refused
+        .iter()
+        .find(refused)
+        .map(|(_, _, reason)| *reason);
+    if let Some(reason) = refused {
+        metrics::counter!(names::INGEST_REFUSED).increment(1);
+        let error = match reason {
+            RefusedReason::Run(error) => error,
+            RefusedReason::Fork => {
+                error!(
+                    %peer, %site, first = %run.first, last = %run.last(),
+                    "FORK: a second branch of a log, signed by its writer; `hub forks` shows both and decides"
+                );
+                RunError::Fork
+            }
+        };
+        return Report::Input(Input::IngestRefused {
+            peer,
+            site,
+            reason: Refusal::Run(error),
+            have,
+        });
+    }
     if let Some(have) = have
         && have.head.seq >= run.last()
     {

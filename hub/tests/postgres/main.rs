@@ -8,6 +8,7 @@
 mod concurrent;
 mod database;
 mod equality;
+mod forks;
 mod hostile;
 mod interrupted;
 mod leases;

@@ -2,7 +2,7 @@
 //!
 //! Would fail if a commit were acknowledged before it was durable, if a restart lost verified changesets, or if a
 //! node went over to another branch of a log. A disk that was lost, or replaced by an older copy of itself, starts
-//! over: that is excused, and counted. Looked at when faults begin and end, at every start, and now and then in
+//! over: that is excused, and counted. So is a node that dropped a branch which by the hub's word does not count. Looked at when faults begin and end, at every start, and now and then in
 //! between.
 
 use std::collections::BTreeMap;
@@ -47,6 +47,13 @@ impl Heads {
             .map(|(site, have)| (site, have.head))
             .collect();
         self.heads += seen.len() as u64;
+    }
+
+    /// By the hub's word another branch of a site counts than the node held.
+    pub fn reverted(&mut self, node: NodeId, site: SiteId) {
+        if let Some(seen) = self.seen.get_mut(&node) {
+            seen.remove(&site);
+        }
     }
 
     /// A node's disk was lost or replaced: what it held before does not bind it.

@@ -3,7 +3,7 @@
 
 use sync_protocol::changeset::Run;
 use sync_protocol::decide::Policy;
-use sync_protocol::id::NodeId;
+use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::time::SECOND_MS;
 
 use super::clocks::{Stamped, Stamps};
@@ -87,6 +87,11 @@ impl Steps {
     /// A gate's disk was lost, or replaced by an older copy of itself.
     pub fn disk_replaced(&mut self, node: NodeId) {
         self.heads.disk_replaced(node);
+    }
+
+    /// A gate dropped a branch that by the hub's word does not count.
+    pub fn reverted(&mut self, node: NodeId, site: SiteId) {
+        self.heads.reverted(node, site);
     }
 
     /// A gate's disk is busy.

@@ -158,6 +158,25 @@ pub fn tap(gate: Gate, card: CardId, direction: Direction, hold: Money) -> Chang
     Change::new(&Content::Fact(Fact::Tap(tap)))
 }
 
+/// A tap that this gate denied.
+#[must_use]
+pub fn denied_tap(gate: Gate, card: CardId) -> Change {
+    let tap = Tap {
+        card,
+        direction: Direction::Entry,
+        terminal: gate.terminal,
+        gate: gate.id,
+        uncertainty_ms: gate.uncertainty_ms,
+        accepted: false,
+        reason: Reason::GateClosed,
+        fare_version: 1,
+        hold: Money::ZERO,
+        quoted: None,
+        knowledge: Knowledge::default(),
+    };
+    Change::new(&Content::Fact(Fact::Tap(tap)))
+}
+
 /// A fare version that is cut short.
 #[must_use]
 pub fn truncated(fares: &FareVersion, bytes: usize) -> Change {

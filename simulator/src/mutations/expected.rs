@@ -54,6 +54,7 @@ const DECISIONS: &str = "decisions keep the table";
 const WAITS: &str = "decisions never wait for the network";
 const OPAQUE: &str = "unknown changes kept and relayed";
 const POISON: &str = "one poisoned node harms no other";
+const BRANCHES: &str = "second branches are proven";
 
 const fn by(names: &'static [&'static str]) -> Notice {
     among(names, &[])
@@ -91,6 +92,10 @@ pub(super) const fn of(mutation: Mutation) -> Notice {
         },
         M::IgnoreGap => by(&[CHAINS, LEVEL, ACKNOWLEDGED]),
         M::SkipChainCheck => among(&[POISON, CHAINS], &["byzantine"]),
+        M::MissBranches => Notice::Scenario {
+            names: &[BRANCHES],
+            text: include_str!("../../scenarios/equivocating-gate.toml"),
+        },
         M::SkipJudge => among(&[POISON, SAME_MONEY, LEVEL], &["byzantine"]),
         M::TakeDamagedFares => among(&[POISON], &["poison"]),
         M::ServeOwnOnly => by(&[LEVEL, CONVERGES]),

@@ -235,6 +235,11 @@ impl GateNode {
         self.done.pop_front()
     }
 
+    /// Logs that were dropped because another branch of them counts, and what is held of them now.
+    pub(crate) fn take_reverted(&mut self) -> Vec<(SiteId, Option<SiteHave>)> {
+        self.store_mut().take_reverted()
+    }
+
     /// Waits until everything given to the store is done.
     pub(crate) fn take_store_back(&mut self) {
         self.store.take_back(&mut self.done);

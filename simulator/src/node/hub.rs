@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hub::decisions::{Decision, Terms};
+use hub::ingest::RefusedReason;
 use hub::ledger::JournalEntry;
 use hub::ledger::memory::{AuditError, DecisionError, MemoryLedger};
 use hub::outbox::Event;
@@ -223,6 +224,21 @@ impl HubNode {
         self.ledger.audit()
     }
 
+    /// The sites of which it has the proof of a second branch.
+    pub fn forks(&self) -> impl Iterator<Item = SiteId> {
+        let refused = self.ledger.refused().iter();
+        let proofs = refused.filter(|refused| refused.reason == RefusedReason::Fork);
+        proofs.map(|refused| refused.run.site)
+    }
+
+    /// An operator says which branch of a site counts.
+    ///
+    /// # Errors
+    /// The decision is refused.
+    pub fn decide_fork(&mut self, now_ms: i64, site: SiteId, head: Head) -> anyhow::Result<Vec<Run>> {
+        self.decide(now_ms, &[Decision::SiteFork { site, head }])
+    }
+
     /// What the hub holds.
     #[must_use]
     pub fn have(&self) -> &Have {
@@ -398,6 +414,13 @@ impl Shell for HubNode {
                         first: run.first,
                         head: sync_protocol::id::Seq(gap.first.0 - 1),
                     },
+                    None if ingested
+                        .refused
+                        .iter()
+                        .any(|(_, _, reason)| *reason == RefusedReason::Fork) =>
+                    {
+                        RunError::Fork
+                    }
                     None if ingested.rejected > 0 => RunError::Signature,
                     None => RunError::Duplicate,
                 };

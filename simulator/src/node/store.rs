@@ -9,7 +9,7 @@ use edge_node::store::{
 use sync_protocol::changeset::{Head, Run};
 use sync_protocol::codec;
 use sync_protocol::decide::{CardKnowledge, Presentation};
-use sync_protocol::have::{Have, Range};
+use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{CardId, Seq, SiteId};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
@@ -50,6 +50,11 @@ pub trait GateStore {
     /// # Errors
     /// The store failed.
     fn serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, StoreError>;
+
+    /// See [`Store::take_reverted`].
+    fn take_reverted(&mut self) -> Vec<(SiteId, Option<SiteHave>)> {
+        Vec::new()
+    }
 
     /// See [`Store::prune`].
     ///
@@ -130,6 +135,10 @@ pub trait GateStore {
 }
 
 impl GateStore for Store {
+    fn take_reverted(&mut self) -> Vec<(SiteId, Option<SiteHave>)> {
+        Store::take_reverted(self)
+    }
+
     fn taps(&mut self, presentations: &[Presentation], age_ms: i64) -> Result<Vec<Decided>, StoreError> {
         Store::taps(self, presentations, age_ms)
     }

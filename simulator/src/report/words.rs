@@ -115,6 +115,7 @@ pub(super) fn what(kind: &FaultKind) -> String {
         FaultKind::NewerGate { .. } => "writes changes that nobody here knows".to_owned(),
         FaultKind::Poison { what } => poison(*what).to_owned(),
         FaultKind::Byzantine { what, .. } => byzantine(*what).to_owned(),
+        FaultKind::Equivocation { .. } => "signs one log in two ways".to_owned(),
     }
 }
 
@@ -179,7 +180,8 @@ pub(super) const fn trouble(kind: &FaultKind) -> Trouble {
         FaultKind::Clock { .. }
         | FaultKind::NewerGate { .. }
         | FaultKind::Poison { .. }
-        | FaultKind::Byzantine { .. } => Trouble::Wrong,
+        | FaultKind::Byzantine { .. }
+        | FaultKind::Equivocation { .. } => Trouble::Wrong,
     }
 }
 

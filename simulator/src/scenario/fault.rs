@@ -256,6 +256,12 @@ pub enum FaultKind {
         /// What it signs.
         what: ByzantineKind,
     },
+    /// A gate's key signs one site twice, and shows one half of its peers the one branch, the other half the other.
+    /// When the fault ends, an operator says which counts.
+    Equivocation {
+        /// The gate.
+        gate: GateCode,
+    },
 }
 
 /// A fault with its time.
@@ -318,13 +324,17 @@ impl FaultKind {
             | FaultKind::GateAdded { gate }
             | FaultKind::GateRemoved { gate }
             | FaultKind::NewerGate { gate }
-            | FaultKind::Byzantine { gate, .. } => Place::Gate(gate),
+            | FaultKind::Byzantine { gate, .. }
+            | FaultKind::Equivocation { gate } => Place::Gate(gate),
         }
     }
 
     /// Whether it shows only on a disk of the gate's own.
     const fn needs_a_disk(&self) -> bool {
-        matches!(self, FaultKind::DiskFull { .. } | FaultKind::SlowDisk { .. })
+        matches!(
+            self,
+            FaultKind::DiskFull { .. } | FaultKind::SlowDisk { .. } | FaultKind::Equivocation { .. }
+        )
     }
 }
 
@@ -381,7 +391,7 @@ fn read_one(
     }
     let kind: FaultKind = document::read_tagged(table)?;
     if store == StoreKind::Model && kind.needs_a_disk() {
-        let message = "a model store has no disk that runs full or slow: use store = \"sqlite\" in [engine]";
+        let message = "a model store has no disk that runs full or slow, and knows no second branch: use store = \"sqlite\" in [engine]";
         return Err(Wrong::at(spans.of_key("kind"), message));
     }
     let fault = Fault {

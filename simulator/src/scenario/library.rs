@@ -39,6 +39,7 @@ const LIBRARY: &[(&str, &str)] = built_in![
     "gates-come-and-go",
     "poisoned-reference-data",
     "hostile-gates",
+    "equivocating-gate",
     "mixed-versions",
     "cloned-card",
     "news-during-an-island",

@@ -158,6 +158,19 @@ impl World {
         let result = self.shell(node).ingest(now_ms, &run);
         let input = self.ingested(node, peer, &run, result);
         self.feed(node, input);
+        self.feed_reverted(node);
+    }
+
+    /// Logs that a gate dropped, because by the hub's word another branch of them counts: its engine asks anew.
+    fn feed_reverted(&mut self, node: NodeId) {
+        if self.two_branches.is_empty() {
+            return;
+        }
+        let reverted = self.gates.get_mut(&node).map(GateNode::take_reverted);
+        for (site, have) in reverted.into_iter().flatten() {
+            self.steps.reverted(node, site);
+            self.feed(node, Input::Reverted { site, have });
+        }
     }
 
     /// What a gate was given a while ago is in its database.
@@ -168,7 +181,9 @@ impl World {
         let outcome = self.gates.get_mut(&node).map(GateNode::end_ingest);
         let (run, result) = outcome.expect("BUG: what was begun is ended");
         let input = self.ingested(node, peer, &run, result);
-        self.tell(node, input);
+        self.feed(node, input);
+        self.feed_reverted(node);
+        self.carry_out(node);
     }
 
     /// Notes what became of a run, and what the engine is told of it.

@@ -83,7 +83,10 @@ impl World {
                 self.stop(node, index, Absence::Removed);
                 self.lose_disk(node, DiskLoss::Removed);
             }
-            FaultKind::NewerGate { .. } | FaultKind::Poison { .. } | FaultKind::Byzantine { .. } => {
+            FaultKind::NewerGate { .. }
+            | FaultKind::Poison { .. }
+            | FaultKind::Byzantine { .. }
+            | FaultKind::Equivocation { .. } => {
                 self.begin_forging(index)?;
             }
         }
@@ -149,6 +152,7 @@ impl World {
             | FaultKind::NewerGate { .. }
             | FaultKind::Poison { .. }
             | FaultKind::Byzantine { .. } => {}
+            FaultKind::Equivocation { .. } => self.decide_fork(index)?,
         }
         self.look(index);
         Ok(())

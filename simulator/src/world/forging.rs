@@ -33,6 +33,20 @@ pub(super) struct HandMade {
     run: Run,
 }
 
+/// One log that a gate's key signed in two ways. What the hub is shown first counts; nobody takes the other for a fact.
+#[derive(Clone, Debug)]
+pub(crate) struct TwoBranches {
+    fault: usize,
+    node: NodeId,
+    role: SiteRole,
+    /// What the hub is shown, and every other neighbour.
+    pub(crate) run: Run,
+    /// What the rest is shown, longer by one.
+    other: Run,
+    /// Whether somebody took the other one.
+    pub(crate) other_is_taken: bool,
+}
+
 impl World {
     /// Writes what a fault has to send, and sends it for the first time.
     pub(super) fn begin_forging(&mut self, index: usize) -> anyhow::Result<()> {
@@ -56,6 +70,10 @@ impl World {
                 self.forge_as_gate(index, node, what);
             }
             FaultKind::Poison { what } => self.forge_as_hub(index, what)?,
+            FaultKind::Equivocation { gate } => {
+                let node = node_of(&self.topology, gate)?;
+                self.sign_twice(index, node);
+            }
             _ => return Ok(()),
         }
         self.send_hand_made(index);
@@ -113,6 +131,73 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Taps that were denied, of one card in the one branch and of another in the other: they move no money, and their
+    /// facts tell the branches apart.
+    fn sign_twice(&mut self, fault: usize, node: NodeId) {
+        let gate = self.machines[&node].gate;
+        let mut forger = self.forger(node);
+        let [one_card, other_card] = [0, 1].map(|number| self.traffic.cards.id(number));
+        forger.push(vec![content::denied_tap(gate, one_card)]);
+        let mut second = forger.clone();
+        for _ in 0..2 {
+            forger.push(vec![content::denied_tap(gate, one_card)]);
+        }
+        for _ in 0..3 {
+            second.push(vec![content::denied_tap(gate, other_card)]);
+        }
+        self.two_branches.push(TwoBranches {
+            fault,
+            node,
+            role: forger.role(),
+            run: forger.run(),
+            other: second.run(),
+            other_is_taken: false,
+        });
+    }
+
+    /// Shows the branches, each to its half of the peers; the one that the hub is shown only until it has it.
+    fn show_branches(&mut self, fault: usize) {
+        let shown: Vec<TwoBranches> = self
+            .two_branches
+            .iter()
+            .filter(|branches| branches.fault == fault && self.runs(branches.node))
+            .cloned()
+            .collect();
+        for branches in shown {
+            let peers = self.connections_of(branches.node);
+            let peers: Vec<NodeId> = peers.iter().map(|(peer, _)| *peer).collect();
+            let (ones, others): (Vec<_>, Vec<_>) = peers
+                .into_iter()
+                .partition(|peer| peer.is_hub() || peer.0 % 2 == branches.node.0 % 2);
+            self.touched[fault].forged += others.len() as u64;
+            self.send(branches.node, &ones, Frame::Changesets(vec![branches.run]));
+            self.send(branches.node, &others, Frame::Changesets(vec![branches.other]));
+        }
+    }
+
+    /// An operator looks at the evidence and says that the branch which the hub holds counts.
+    pub(super) fn decide_fork(&mut self, fault: usize) -> anyhow::Result<()> {
+        let proven: Vec<SiteId> = self.hub.forks().collect();
+        let decided: Vec<(SiteId, Head)> = self
+            .two_branches
+            .iter()
+            .filter(|branches| branches.fault == fault && proven.contains(&branches.run.site))
+            .map(|branches| {
+                // The third changeset is the first that exists twice.
+                let bodies = branches.run.bodies.iter().take(3);
+                let site = branches.run.site;
+                (site, bodies.fold(Head::empty(site), |head, body| head.then(body)))
+            })
+            .collect();
+        for (site, head) in decided {
+            let now_ms = self.schedule.now_ms();
+            let runs = self.hub.decide_fork(now_ms, site, head)?;
+            self.publish(runs);
+            self.settle_soon();
+        }
+        Ok(())
     }
 
     fn forge_as_hub(&mut self, index: usize, what: PoisonKind) -> anyhow::Result<()> {
@@ -220,6 +305,7 @@ impl World {
 
     /// Sends a fault's hand-made runs to everybody whom their node is connected with, as far as nobody has them yet.
     pub(super) fn send_hand_made(&mut self, fault: usize) {
+        self.show_branches(fault);
         let runs: Vec<HandMade> = self
             .hand_made
             .iter()
@@ -243,6 +329,7 @@ impl World {
 
     /// Some store took a site up to `head`: hand-made changesets among it count from now on.
     pub(super) fn note_taken(&mut self, site: SiteId, head: Seq) {
+        self.note_branch_taken(site, head);
         let Some(made) = self
             .hand_made
             .iter()
@@ -257,6 +344,23 @@ impl World {
                 self.oracle
                     .note_hand_made(made.node, role, (site, Seq(seq)), body, now_ms);
             }
+        }
+    }
+
+    /// The branch that the hub is shown counts as soon as anybody has taken either: the hub has it in a moment.
+    fn note_branch_taken(&mut self, site: SiteId, head: Seq) {
+        let found = self
+            .two_branches
+            .iter_mut()
+            .find(|branches| branches.run.site == site);
+        let Some(branches) = found else { return };
+        branches.other_is_taken |= head == branches.other.last();
+        let (node, role, run) = (branches.node, branches.role, branches.run.clone());
+        let now_ms = self.schedule.now_ms();
+        let from = self.oracle.head(site).0;
+        for (body, seq) in run.bodies.iter().zip(1..).skip(from as usize) {
+            self.oracle
+                .note_hand_made(node, role, (site, Seq(seq)), body, now_ms);
         }
     }
 }

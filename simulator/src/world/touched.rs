@@ -132,9 +132,10 @@ impl World {
             FaultKind::SlowDisk { .. } => touched.slow_answers == 0,
             FaultKind::Clock { .. } => touched.taps == 0,
             FaultKind::GateAdded { .. } => self.taps_after(index) == 0,
-            FaultKind::NewerGate { .. } | FaultKind::Poison { .. } | FaultKind::Byzantine { .. } => {
-                touched.forged == 0
-            }
+            FaultKind::NewerGate { .. }
+            | FaultKind::Poison { .. }
+            | FaultKind::Byzantine { .. }
+            | FaultKind::Equivocation { .. } => touched.forged == 0,
         }
     }
 

@@ -91,3 +91,17 @@ fn reference_data_of_every_size_at_an_edge_arrives_everywhere() {
         assert!(forged.seqs.1.0 >= 3, "{}", forged.what);
     }
 }
+
+#[test]
+fn a_log_that_is_signed_in_two_ways_is_proven_and_everybody_takes_the_branch_that_counts() {
+    let run = played(
+        6,
+        &["at_s = 60; for_s = 60; kind = \"equivocation\"; gate = \"B-ENTRY-01\""],
+    );
+    run.holds();
+    let proven: Vec<_> = run.world.hub().forks().collect();
+    assert!(!proven.is_empty());
+    let neighbour = run.world.gate("B-EXIT-01".parse().unwrap()).unwrap();
+    assert_eq!(neighbour.counters().reverted, 1, "it had taken the other branch");
+    assert_eq!(neighbour.head(proven[0]), run.world.hub().head(proven[0]));
+}

@@ -16,6 +16,9 @@
 //! started anew since (another `start`) or has dialled again itself (so it has lost the old one): then the new
 //! connection replaces it. The end that dials looks first whether it is linked with that node already.
 //!
+//! Where two processes run with one node's key ([`Links::twins`]) they would replace each other's links without end: a
+//! link of the one stands for [`limits::TURN_MIN`] before the other takes its turn.
+//!
 //! # The end of a link
 //! A node that stops finishes both its streams; the other end closes when it has read them. A link from which nothing
 //! came for 4-5 s is closed, which the other end hears even if only this direction fails. A node that was killed and
@@ -43,6 +46,7 @@ mod registry;
 mod stats;
 mod supervise;
 pub(crate) mod tls;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
@@ -322,6 +326,13 @@ impl Links {
             .filter(|link| link.is_up())
             .map(|link| link.stats())
             .collect()
+    }
+
+    /// Nodes of which two processes link in turn, and how often they did since the start: a disk or a machine was copied,
+    /// and both run. Neither replaces the other's link before it has stood for [`limits::TURN_MIN`].
+    #[must_use]
+    pub fn twins(&self) -> Vec<(NodeId, u64)> {
+        self.shared.registry.twins()
     }
 
     /// How often a link was refused, by reason, since the start.

@@ -104,6 +104,14 @@ pub enum Input {
         /// The site.
         site: SiteId,
     },
+    /// By an operator's decision another branch of the site counts than the one that was held: what is held now, which
+    /// is less than before; `None` when nothing.
+    Reverted {
+        /// The site.
+        site: SiteId,
+        /// What is durably held of it.
+        have: Option<SiteHave>,
+    },
     /// Time went by: [`Peer::poll_timeout`](super::Peer::poll_timeout) was reached.
     Tick,
 }

@@ -113,10 +113,15 @@ impl Peer {
             self.stats.of(peer).bad_offers += 1;
             return;
         }
-        if own.is_some_and(|own| own.head.seq == theirs.head.seq && own.head.chain != theirs.head.chain) {
-            self.stats.of(peer).forks_told += 1;
-        }
+        let other_chain =
+            own.is_some_and(|own| own.head.seq == theirs.head.seq && own.head.chain != theirs.head.chain);
+        let own_is_shorter =
+            self.own.contains(&site) && own.is_some_and(|own| own.head.seq < theirs.head.seq);
         self.note_offer(peer, site, theirs.floor, theirs.head.seq);
+        if other_chain || own_is_shorter {
+            self.stats.of(peer).forks_told += 1;
+            self.look_for_branch(peer, site);
+        }
     }
 
     /// What is held here that a peer is not known to hold.

@@ -32,9 +32,16 @@ impl Peer {
         }
         let terminal = self.config.terminal;
         let known = self.have.get(run.site);
-        if self.own.contains(&run.site) || known.is_some_and(|have| !have.wanted_by(terminal)) {
+        if known.is_some_and(|have| !have.wanted_by(terminal)) {
             self.stats.of(peer).unwanted_runs += 1;
             return;
+        }
+        if self.answers_probe(peer, &run) {
+            return self.examine(peer, run);
+        }
+        if self.own.contains(&run.site) {
+            self.stats.of(peer).unwanted_runs += 1;
+            return self.spot_check(peer, run);
         }
         let requested = self.answers_request(peer, &run);
         self.note_shown(peer, run.site, run.last());
@@ -52,6 +59,7 @@ impl Peer {
         let reached = ingesting.map_or(head, |ingesting| ingesting.last.max(head));
         if run.last() <= reached && !is(Mutation::DropDedupe) {
             self.stats.of(peer).duplicate_runs += 1;
+            self.spot_check(peer, arrival.run);
         } else if ingesting.is_none() && (run.first <= head.next() || is(Mutation::IgnoreGap)) {
             self.hand_over(arrival);
         } else if !self.early.keep(self.now_ms, arrival) {
@@ -99,6 +107,7 @@ impl Peer {
                 if let Some(ingesting) = ended.filter(|ingesting| ingesting.acknowledge) {
                     self.acknowledge(ingesting.peer, site);
                 }
+                self.examined(site, None);
                 self.resume(site);
             }
         }
@@ -119,7 +128,17 @@ impl Peer {
         self.settle_lacking(site);
         let moved = self.have.head(site) != before;
         self.end_ingest(site);
+        let was_examined = match reason {
+            Refusal::Run(error) => self.examined(site, Some(error)),
+            Refusal::Unwanted | Refusal::NotNow => false,
+        };
+        if was_examined {
+            return self.resume(site);
+        }
         self.count_refusal(peer, reason);
+        if matches!(reason, Refusal::Run(RunError::Signature | RunError::Fork)) {
+            self.look_for_branch(peer, site);
+        }
         match reason {
             Refusal::Run(RunError::Gap { .. } | RunError::Duplicate) if moved => {}
             Refusal::Run(RunError::Gap { .. } | RunError::Duplicate) | Refusal::NotNow => {
@@ -136,6 +155,7 @@ impl Peer {
         let counter = match reason {
             Refusal::Run(RunError::Gap { .. }) => &mut stats.refused_gap,
             Refusal::Run(RunError::Signature) => &mut stats.refused_signature,
+            Refusal::Run(RunError::Fork) => &mut stats.forks_proven,
             Refusal::Run(RunError::SiteOpen | RunError::NotAdmitted) => &mut stats.refused_not_admitted,
             Refusal::Run(RunError::Duplicate) => &mut stats.duplicate_runs,
             Refusal::Run(RunError::Malformed) => &mut stats.malformed_runs,
@@ -154,6 +174,17 @@ impl Peer {
         }
         self.ask_holders_of(&[site]);
         self.drop_if_idle(site);
+    }
+
+    pub(super) fn on_reverted(&mut self, site: SiteId, have: Option<SiteHave>) {
+        match have {
+            Some(have) => self.have.set(site, have),
+            None => self.have.remove(site),
+        }
+        self.probes.remove(&site);
+        self.end_ingest(site);
+        self.settle_lacking(site);
+        self.resume(site);
     }
 
     pub(super) fn on_retired(&mut self, site: SiteId) {

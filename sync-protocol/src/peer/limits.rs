@@ -25,6 +25,19 @@ pub const EARLY_KEEP_MS: i64 = 10_000;
 /// A whole Have goes to one peer at most this often; a digest that comes sooner is not answered.
 pub const HAVE_SPACING_MS: i64 = 200;
 
+/// Of what a peer sends again, one run in this long is compared with what is held.
+pub const SPOT_CHECK_MS: i64 = 5_000;
+/// A piece of a log that may be of another branch is waited for this long.
+pub const PROBE_DEADLINE_MS: i64 = 4_000;
+/// Where two branches of a site part is looked for again after this long at the earliest.
+pub const PROBE_AGAIN_MS: i64 = 30_000;
+/// Most sites of which branches are looked for at a time.
+pub const PROBES_MAX: usize = 64;
+/// Most pieces asked for to find where two branches of a site part.
+pub const PROBE_TURNS_MAX: u32 = 40;
+/// Changesets before the own head where the search begins; it goes back four times as far at each turn.
+pub const PROBE_STEP: u64 = 16;
+
 /// Most sites asked of one peer at a time.
 pub const REQUESTS_PER_PEER_MAX: usize = 64;
 /// Most bytes of bodies asked for in one range, and served for one.

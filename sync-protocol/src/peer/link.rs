@@ -39,6 +39,8 @@ pub(super) struct Link {
     pub(super) beats: u32,
     /// Undecodable frames.
     pub(super) malformed_frames: u32,
+    /// When something it sent again was last compared with what is held.
+    pub(super) spot_checked_ms: Option<i64>,
 }
 
 impl Link {
@@ -59,6 +61,7 @@ impl Link {
             serving: BTreeMap::new(),
             beats: 0,
             malformed_frames: 0,
+            spot_checked_ms: None,
         }
     }
 

@@ -36,7 +36,7 @@ impl Peer {
         self.send_correction(peer, corrections);
     }
 
-    fn serve(&mut self, peer: NodeId, range: Range, bytes_max: usize) {
+    pub(super) fn serve(&mut self, peer: NodeId, range: Range, bytes_max: usize) {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };

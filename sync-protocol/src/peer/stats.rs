@@ -19,6 +19,8 @@ pub struct PeerStats {
     pub bad_offers: u64,
     /// Have entries with this node's number but another chain: one of the two logs is forked.
     pub forks_told: u64,
+    /// Runs that prove that a site has two branches, both signed.
+    pub forks_proven: u64,
     /// Runs without bodies or with impossible numbers.
     pub malformed_runs: u64,
     /// Runs of sites that this node does not want, or writes itself.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sync_protocol::changeset::{
-    Body, Change, Content, Head, PublicKey, Run, RunError, Signature, Signer, SiteOpen, SiteRole, Trust,
+    Body, Change, Compared, Content, Head, PublicKey, Run, RunError, Signature, Signer, SiteOpen, SiteRole,
+    Trust,
 };
 use sync_protocol::fact::Fact;
 use sync_protocol::have::{Have, Range, SiteHave};
@@ -60,6 +61,23 @@ impl Log {
     }
 }
 
+impl Log {
+    fn compare(&self, run: &Run) -> Option<Compared> {
+        let before = Seq(run.first.0 - 1);
+        if !(self.floor..self.head.seq).contains(&before) {
+            return None;
+        }
+        let mut head = Head::empty(run.site);
+        let mut heads = BTreeMap::from([(Seq::NONE, head)]);
+        for body in self.bodies.values() {
+            head = head.then(body);
+            heads.insert(head.seq, head);
+        }
+        let held = |seq| heads.get(&seq).map(|head| head.chain);
+        Some(run.compare(&heads[&before], held, &self.key, &HashTrust))
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Journal {
     logs: BTreeMap<SiteId, Log>,
@@ -84,7 +102,16 @@ impl Journal {
     pub(crate) fn ingest(&mut self, run: &Run) -> Result<SiteHave, RunError> {
         let log = self.logs.get(&run.site);
         let head = log.map_or_else(|| Head::empty(run.site), |log| log.head);
-        let extension = run.extend(&head, log.map(|log| &log.key), &HashTrust)?;
+        let extension = match run.extend(&head, log.map(|log| &log.key), &HashTrust) {
+            Err(error @ (RunError::Duplicate | RunError::Signature)) => {
+                return Err(match log.and_then(|log| log.compare(run)) {
+                    Some(Compared::Fork { .. }) => RunError::Fork,
+                    Some(Compared::Unproven) => RunError::Signature,
+                    Some(Compared::Alike) | None => error,
+                });
+            }
+            other => other?,
+        };
         let new = &run.bodies[extension.skipped..];
         if log.is_none() {
             let open = run.opening(&HashTrust)?;
@@ -148,6 +175,7 @@ impl Journal {
 }
 
 /// Writes one site.
+#[derive(Clone)]
 pub(crate) struct Writer {
     pub(crate) signer: HashSigner,
     pub(crate) site: SiteId,

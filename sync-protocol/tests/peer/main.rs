@@ -3,6 +3,7 @@
 
 mod convergence;
 mod failures;
+mod forks;
 mod hostile;
 mod idle;
 mod journal;

@@ -9,7 +9,7 @@ use sync_protocol::codec;
 use sync_protocol::id::{FactId, Seq, SiteId};
 
 use super::columns::{self, readable, role_columns, uuid};
-use super::{LedgerError, outbox, rows, sql};
+use super::{LedgerError, forks, outbox, rows, sql};
 use crate::ingest::{MergePlan, Moved, Quarantined, Refused, StoredChangeset};
 use crate::ledger::memory::EVIDENCE_MAX;
 
@@ -24,6 +24,7 @@ pub(super) async fn merge(connection: &mut PgConnection, plan: MergePlan) -> Res
     let events = rows::merge(connection, plan.rows).await?;
     quarantine(connection, &plan.quarantined).await?;
     refuse(connection, &plan.refused).await?;
+    forks::keep(connection, &plan.refused).await?;
     outbox::append(connection, &events, 0).await
 }
 

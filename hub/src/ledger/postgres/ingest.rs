@@ -60,6 +60,7 @@ fn ingested(logs: &SiteLogs, plan: &MergePlan) -> Ingested {
         moved: plan.moved.iter().filter_map(role_of).collect(),
         gaps: plan.gaps.clone(),
         rejected: plan.refused.len() + plan.quarantined.len(),
+        refused: plan.refused_runs(),
     }
 }
 

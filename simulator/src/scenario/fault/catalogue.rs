@@ -146,14 +146,14 @@ const CATALOGUE: &[Entry] = &[
         "gate, what = other_site / hostile_rows / far_future / broken_chain",
         "a gate's key signs hostile changesets; nobody else is harmed",
     ),
-    Entry::not_yet(
+    Entry::new(
         "equivocation",
-        "evidence of two branches of one site",
-        "a gate signs two changesets with one number",
+        "gate",
+        "a gate's key signs one site twice and shows it to some in one way, to others in another",
     ),
     Entry::not_yet(
         "cloned_disk",
-        "evidence of two branches of one site",
+        "two processes with one number in the simulated network",
         "two gates run from copies of one disk",
     ),
     Entry::not_yet(

@@ -43,6 +43,7 @@ const ALLOWED: &[&str] = &[
     "kind = \"gate_removed\"\ngate = \"A-ENTRY-01\"",
     "kind = \"newer_gate\"\ngate = \"A-ENTRY-01\"",
     "kind = \"poison\"\nwhat = \"edge_sizes\"",
+    "kind = \"equivocation\"\ngate = \"A-ENTRY-01\"",
     "kind = \"byzantine\"\ngate = \"A-ENTRY-01\"\nwhat = \"far_future\"",
 ];
 
@@ -124,7 +125,7 @@ fn a_model_store_has_no_disk_to_run_full_or_slow() {
             format!("[[fault]]\nat_s = 0\nfor_s = 600\nkind = \"{kind}\"\ngate = \"A-ENTRY-01\"\n{own}");
         assert_eq!(
             error_of(&format!("{MINIMAL}{model}{fault}")),
-            "t.toml:14: fault: a model store has no disk that runs full or slow: use store = \"sqlite\" in [engine]"
+            "t.toml:14: fault: a model store has no disk that runs full or slow, and knows no second branch: use store = \"sqlite\" in [engine]"
         );
     }
 }

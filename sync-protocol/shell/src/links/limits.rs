@@ -68,6 +68,12 @@ pub const RESOLVE_MAX: Duration = Duration::from_secs(5);
 /// Most addresses of one name that are tried.
 pub const ADDRESSES_PER_TARGET_MAX: usize = 4;
 
+/// Of two processes with one key each keeps a link this long before the other may replace it.
+pub const TURN_MIN: Duration = Duration::from_secs(30);
+
+/// Two processes with one key are told of for this long after both last wanted to link.
+pub const TWINS_KEEP: Duration = Duration::from_secs(600);
+
 /// At the end, queued frames have this long to leave.
 pub const FLUSH_MAX: Duration = Duration::from_millis(500);
 /// At the end, peers have this long to be told.

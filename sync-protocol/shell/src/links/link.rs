@@ -101,6 +101,11 @@ impl Link {
         (link, queues)
     }
 
+    /// How long it stands.
+    pub(super) fn age(&self) -> std::time::Duration {
+        self.since.elapsed()
+    }
+
     /// Queues a message, or drops it if the queue is full.
     pub(super) fn push(&self, lane: Lane, message: Bytes) {
         let (queue, bytes_max) = match lane {

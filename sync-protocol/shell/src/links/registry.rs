@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use sync_protocol::id::NodeId;
 use tokio::sync::watch;
 
-use super::limits::LINKS_MAX;
+use super::limits::{LINKS_MAX, TURN_MIN};
 use super::link::{Link, NewLink, Queues};
 use super::stats::Counters;
+use super::twins::Twins;
 
 /// The links that count.
 pub(super) struct Registry {
@@ -24,6 +25,7 @@ struct Peers {
     counters: BTreeMap<NodeId, Arc<Counters>>,
     /// Connections chosen by this node.
     choices: u64,
+    twins: Twins,
 }
 
 /// A link that was entered.
@@ -56,6 +58,9 @@ impl Registry {
     /// At the deciding end: lets a connection count, unless the link that stands should stay.
     pub(super) fn decide(&self, new: NewLink) -> Result<Entered, NotEntered> {
         let mut peers = self.write();
+        if peers.must_wait(&new) {
+            return Err(NotEntered::Duplicate);
+        }
         if let Some(old) = peers.links.get(&new.peer.node) {
             let has_lost_old = old.start != new.start || old.dialled == new.dialled;
             if old.is_up() && !has_lost_old {
@@ -70,6 +75,9 @@ impl Registry {
     /// At the other end: follows the choice of the deciding one, unless it has made a later one.
     pub(super) fn follow(&self, new: NewLink, choice: u64) -> Result<Entered, NotEntered> {
         let mut peers = self.write();
+        if peers.must_wait(&new) {
+            return Err(NotEntered::Duplicate);
+        }
         if let Some(old) = peers.links.get(&new.peer.node)
             && old.start == new.start
             && old.choice > choice
@@ -109,6 +117,11 @@ impl Registry {
         self.read().links.values().cloned().collect()
     }
 
+    /// Nodes of which two processes link in turn, and how often they did.
+    pub(super) fn twins(&self) -> Vec<(NodeId, u64)> {
+        self.read().twins.all().collect()
+    }
+
     /// Whether a link to this peer stands.
     pub(super) fn is_linked(&self, node: NodeId) -> bool {
         self.read().links.get(&node).is_some_and(|link| link.is_up())
@@ -143,6 +156,18 @@ impl Registry {
 }
 
 impl Peers {
+    /// Whether another process with the same key has its turn.
+    fn must_wait(&mut self, new: &NewLink) -> bool {
+        let node = new.peer.node;
+        self.twins.note(node, new.start);
+        let has_turn = |old: &Arc<Link>| old.start != new.start && old.is_up() && old.age() < TURN_MIN;
+        let waits = self.twins.has(node) && self.links.get(&node).is_some_and(has_turn);
+        if waits {
+            self.twins.waits(node);
+        }
+        waits
+    }
+
     fn enter(&mut self, new: NewLink, choice: u64) -> Result<Entered, NotEntered> {
         let node = new.peer.node;
         if self.links.len() >= LINKS_MAX && !self.links.contains_key(&node) {

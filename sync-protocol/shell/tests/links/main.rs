@@ -10,3 +10,4 @@ mod raw;
 mod restarts;
 mod strangers;
 mod support;
+mod twins;

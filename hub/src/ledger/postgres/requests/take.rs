@@ -212,7 +212,7 @@ impl<'a> Asked<'a> {
             Decision::Close { tap, .. } => {
                 self.taps.insert(*tap);
             }
-            Decision::SiteClosed { site, .. } => {
+            Decision::SiteClosed { site, .. } | Decision::SiteFork { site, .. } => {
                 self.sites.insert(*site);
             }
             Decision::Fares(_) => self.fares = true,

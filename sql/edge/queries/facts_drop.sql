@@ -1,0 +1,1 @@
+DELETE FROM facts_by_card WHERE site = ?1

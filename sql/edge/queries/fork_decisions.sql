@@ -1,0 +1,1 @@
+SELECT site, seq, chain FROM fork_decisions

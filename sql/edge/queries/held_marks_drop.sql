@@ -1,0 +1,1 @@
+DELETE FROM held_marks WHERE site = ?1

@@ -1,0 +1,1 @@
+DELETE FROM quarantine WHERE site = ?1 AND seq > ?2

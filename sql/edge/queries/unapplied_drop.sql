@@ -1,0 +1,1 @@
+DELETE FROM unapplied WHERE site = ?1 AND seq > ?2
