@@ -6,7 +6,7 @@
 //!
 //! Invariant: planning the same runs again gives a plan that stores nothing (tests/replay.rs).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use sync_protocol::changeset::{
@@ -18,7 +18,7 @@ use sync_protocol::digest::fact_hash;
 use sync_protocol::fact::Fact;
 use sync_protocol::fare::FareVersion;
 use sync_protocol::have::Range;
-use sync_protocol::id::{FactId, OrderKey, Seq, SiteId};
+use sync_protocol::id::{CardId, FactId, OrderKey, Seq, SiteId};
 use sync_protocol::judge::{self, Writer, judge};
 use sync_protocol::mutation::{Mutation, is};
 use sync_protocol::rows::RowChange;
@@ -59,6 +59,8 @@ pub struct MergePlan {
     pub rows: Vec<(FactId, RowChange)>,
     /// Fare versions among the facts.
     pub fares: Vec<FareVersion>,
+    /// Cards whose settled states are published in changesets of the hub's own.
+    pub published: BTreeSet<CardId>,
     /// Heads that move, by site: once executed, the acknowledgement. Executed only if they stand at `from`.
     pub moved: Vec<Moved>,
     /// Sites that a SiteClosed names, with their last changeset.
@@ -115,6 +117,8 @@ pub struct StoredChangeset {
 pub struct Moved {
     /// The site.
     pub site: SiteId,
+    /// What it is for.
+    pub role: SiteRole,
     /// Where it stood when the plan was made.
     pub from: Head,
     /// Where it stands once the plan is executed.
@@ -399,6 +403,9 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
                     content: change.content.clone(),
                 });
             }
+            Content::Fact(Fact::CardSettled(settled)) => {
+                self.plan.published.insert(settled.card);
+            }
             Content::SiteOpen(_) | Content::Fact(_) => {}
         }
         Ok(())
@@ -419,6 +426,7 @@ impl<L: Logs, T: Trust> Draft<'_, L, T> {
             .filter(|(_, draft)| draft.from != draft.record.head)
             .map(|(site, draft)| Moved {
                 site: *site,
+                role: draft.record.role,
                 from: draft.from,
                 to: draft.record.head,
             })

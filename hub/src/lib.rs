@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod outbox;
 pub mod own_site;
+pub mod recovery;
 pub mod reference;
 pub mod settle;
 

@@ -41,6 +41,14 @@ pub const SETTLE_REFOLDS: &str = "hub_settle_refolds_total";
 pub const SETTLE_WAITING: &str = "hub_settle_waiting_changesets";
 /// 1 while this process holds the settler's lease.
 pub const LEASE_HELD: &str = "hub_settle_lease_held";
+/// 1 while the hub takes back from gates what its database lacks.
+pub const RECOVERING: &str = "hub_recovering";
+/// Logs of which linked gates can serve more than the database held when recovery was last looked at.
+pub const RECOVERY_LACKING: &str = "hub_recovery_lacking_logs";
+/// Logs of which gates had pruned what the database lacks, when recovery ended.
+pub const RECOVERY_UNREACHABLE: &str = "hub_recovery_unreachable_logs";
+/// Changesets of the hub's own sites that came back from gates, ever.
+pub const RECOVERED_CHANGESETS: &str = "hub_recovered_changesets_total";
 /// 1 while a decision request waits for the settler.
 pub const REQUESTS_PENDING: &str = "hub_decision_requests_wait";
 /// The last event of the outbox.
@@ -128,6 +136,22 @@ fn describe() {
     describe_gauge!(
         REQUESTS_PENDING,
         "1 while a decision request waits for the settler."
+    );
+    describe_gauge!(
+        RECOVERING,
+        "1 while the hub takes back from gates what its database lacks."
+    );
+    describe_gauge!(
+        RECOVERY_LACKING,
+        "Logs of which linked gates can serve more, in a recovery."
+    );
+    describe_gauge!(
+        RECOVERY_UNREACHABLE,
+        "Logs of which gates had pruned what the database lacks."
+    );
+    describe_counter!(
+        RECOVERED_CHANGESETS,
+        "Changesets of the hub's own sites that came back from gates, ever."
     );
     describe_gauge!(OUTBOX_HEAD, "The last event of the outbox.");
     describe_gauge!(PROJECTION_LAG, "Events that a projection has not applied.");

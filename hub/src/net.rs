@@ -19,10 +19,10 @@ use std::time::Duration;
 use sync_protocol::changeset::Run;
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{NodeId, SiteId, TerminalCode};
-use sync_protocol::peer::{Config, Input, Limits, Output, Peer, PeerStats, Refusal};
+use sync_protocol::peer::{Ahead, Config, Input, Limits, Output, Peer, PeerStats, Refusal};
 use sync_protocol::wire::Heartbeat;
 use sync_shell::links::{LinkEvent, Links};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -54,6 +54,8 @@ pub enum Report {
     },
     /// What the ledger holds, read by itself: another process may have stored more.
     Held(Have),
+    /// Asks how far gates are ahead of what is held.
+    Ahead(oneshot::Sender<Ahead>),
 }
 
 /// A connected peer.
@@ -74,6 +76,8 @@ pub struct Standing {
     pub connected: BTreeMap<NodeId, Connected>,
     /// The engine's counters, a few seconds old.
     pub stats: BTreeMap<NodeId, PeerStats>,
+    /// Whether this process takes back from gates what its database lacks, before it settles.
+    pub is_recovering: bool,
 }
 
 /// [`Standing`], shared.
@@ -85,6 +89,11 @@ impl SharedStanding {
     #[must_use]
     pub fn read(&self) -> Standing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whether this process takes back from gates what its database lacks.
+    pub fn set_recovering(&self, is_recovering: bool) {
+        self.edit(|standing| standing.is_recovering = is_recovering);
     }
 
     fn edit(&self, edit: impl FnOnce(&mut Standing)) {
@@ -187,6 +196,8 @@ impl Engine {
         match report {
             Report::Input(input) => self.feed(input),
             Report::NotNow { peer, site } => self.not_now(peer, site),
+            // Whoever asked may have gone.
+            Report::Ahead(answer) => _ = answer.send(self.peer.ahead()),
             Report::Held(held) => {
                 let behind =
                     |(site, have): &(SiteId, &SiteHave)| have.head.seq > self.peer.have().head(*site).seq;

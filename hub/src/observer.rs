@@ -64,6 +64,8 @@ impl Observer {
         metrics::gauge!(names::SETTLE_WAITING).set(count(usize::try_from(waiting).unwrap_or(0)));
         let evidence = self.ledger.evidence().await?;
         metrics::counter!(names::INGEST_QUARANTINED).absolute(evidence.quarantined);
+        let recovery = self.ledger.recovery().await?;
+        metrics::counter!(names::RECOVERED_CHANGESETS).absolute(recovery.changesets);
         let now_ms = self.clock.wall_ms();
         for (node, _) in self.links.twins() {
             note_cloned(&self.ledger, &self.clock, self.patience, node, "links", &[]).await;

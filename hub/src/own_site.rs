@@ -63,6 +63,14 @@ impl Writer {
         Writer { open, head, last }
     }
 
+    /// The hub's database was behind, and more of the site than it knew of came back from gates: the next site names
+    /// that.
+    pub fn catch_up(&mut self, held: Head) {
+        if held.seq > self.head.seq {
+            self.head = held;
+        }
+    }
+
     /// What the next site names as the one before it. A term that committed nothing opened no site: the one before it
     /// is then still the last, and whoever waits for its end must not be let off.
     fn as_previous(&self) -> Option<(SiteId, Head)> {

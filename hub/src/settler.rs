@@ -7,6 +7,7 @@
 //! Invariant: nothing of it is only in memory. A process that dies at any moment leaves a ledger from which the next
 //! holder of the lease goes on; what was committed and not pushed reaches the gates by their digests.
 
+mod hearing;
 mod stand_in;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::ledger::postgres::{Lease, LedgerError, PostgresLedger};
 use crate::metrics as names;
-use crate::net::Report;
+use crate::net::{Report, SharedStanding};
 use crate::stop::Stop;
 
 /// Decision requests taken in one transaction.
@@ -138,6 +139,8 @@ pub struct Settler {
     pub arrived: Arc<Notify>,
     /// Told of new decision requests.
     pub requested: Arc<Notify>,
+    /// Where it is told that the hub recovers.
+    pub standing: SharedStanding,
     /// The hub's open sites while the lease is held here.
     pub sites: watch::Sender<Option<[SiteId; 2]>>,
     /// Names this process in the lease.
@@ -157,6 +160,7 @@ pub struct Settler {
 impl Settler {
     /// Holds the lease whenever it can, until told to stop; then gives it back.
     pub async fn run(self, mut stop: Stop) {
+        self.hear_out(&mut stop).await;
         let mut backoff = Backoff::default();
         let mut pace = Pace::default();
         while !stop.is_told() {

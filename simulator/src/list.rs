@@ -91,7 +91,7 @@ mod tests {
         let lines = faults();
         assert!(lines.contains("island "), "{lines}");
         assert!(
-            lines.contains("hub_restored       the hub starts from an old backup; not yet: it waits for "),
+            lines.contains("redis_lost         the hub's cache forgets everything; not yet: it waits for "),
             "{lines}"
         );
     }

@@ -36,6 +36,7 @@ use crate::network::Network;
 use crate::node::Shell;
 use crate::node::gate::GateNode;
 use crate::node::hub::HubNode;
+use crate::node::hub::LedgerCopy;
 use crate::node::keeping::Threads;
 use crate::node::machine::{Backup, Machine};
 use crate::node::map::NodeMap;
@@ -96,6 +97,8 @@ pub struct World {
     flapped: BTreeSet<usize>,
     /// Copies of disks that gates will be restored from, by fault.
     images: BTreeMap<usize, Backup>,
+    /// Copies of the ledger that the hub will be restored from, by fault.
+    ledgers: BTreeMap<usize, LedgerCopy>,
     hand_made: Vec<HandMade>,
     /// Logs that were signed in two ways.
     pub(crate) two_branches: Vec<TwoBranches>,
@@ -180,6 +183,7 @@ impl World {
             armed: NodeMap::default(),
             flapped: BTreeSet::new(),
             images: BTreeMap::new(),
+            ledgers: BTreeMap::new(),
             hand_made: Vec::new(),
             two_branches: Vec::new(),
             settle_planned: false,

@@ -101,6 +101,8 @@ mutations! {
     NoRefold = "no-refold",
     /// an event is told again each time its card is settled
     TellTwice = "tell-twice",
+    /// a restored hub publishes again without taking back from gates what it lacks
+    HubForgetsTail = "hub-forgets-tail",
     // The fold, by point of domain 4.8.
     /// 1: a fact that comes again counts again
     FoldDuplicates = "fold-duplicates",

@@ -38,6 +38,7 @@
 //! - Memory is bounded whatever peers send: see [`limits`] (`tests/peer/hostile.rs`).
 //! - Same inputs and seed, same outputs.
 
+mod ahead;
 mod beats;
 mod early;
 mod event;
@@ -54,6 +55,7 @@ mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use ahead::Ahead;
 pub use event::{CloseReason, Config, Input, Output, Refusal};
 pub use limits::Limits;
 pub use stats::PeerStats;

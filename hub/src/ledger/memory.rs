@@ -29,6 +29,7 @@ use crate::decisions::{DecideError, Decision, DecisionPlan, Records, Terms, TopU
 use crate::ingest::{Logs, MergePlan, Moved, Quarantined, Refused, RefusedReason, plan_merge};
 use crate::outbox::{Event, EventKey, Transition};
 use crate::own_site::{Sealed, Writer};
+use crate::recovery::{Recovery, TakenBack};
 use crate::settle::{Cards, Cut, SettlePlan, plan_settle};
 
 /// Most refused runs and quarantined changes kept as evidence; beyond it they are only counted.
@@ -206,6 +207,7 @@ pub struct MemoryLedger {
     counters: Counters,
     decisions: Option<Writer>,
     settled: Option<Writer>,
+    recovery: Recovery,
 }
 
 impl MemoryLedger {
@@ -222,6 +224,9 @@ impl MemoryLedger {
             ))
         };
         let [decisions, settled] = random;
+        for before in [&mut self.decisions, &mut self.settled].into_iter().flatten() {
+            before.catch_up(self.have.head(before.site()));
+        }
         self.decisions = writer(SiteRole::Decisions, decisions, self.decisions.take());
         self.settled = writer(SiteRole::Settled, settled, self.settled.take());
     }
@@ -239,7 +244,9 @@ impl MemoryLedger {
             refused: plan.refused_runs(),
         };
         let moved = plan.moved.clone();
+        let back = TakenBack::of(&plan);
         self.execute_merge(plan)?;
+        self.recovery.note(back);
         let role_of = |moved: Moved| Some((self.sites.get(&moved.site)?.record.role, moved));
         ingested.moved = moved.into_iter().filter_map(role_of).collect();
         Ok(ingested)
@@ -256,7 +263,8 @@ impl MemoryLedger {
         signer: &impl Signer,
     ) -> Result<Vec<Run>, ExecuteError> {
         let batch = self.waiting(changesets_max);
-        if batch.is_empty() {
+        self.recovery.begin(now_ms);
+        if batch.is_empty() && self.recovery.restate.is_empty() {
             return Ok(Vec::new());
         }
         let Ok(plan) = plan_settle(self, &batch);
@@ -290,6 +298,18 @@ impl MemoryLedger {
     #[must_use]
     pub fn waiting_count(&self) -> usize {
         self.arrivals.len()
+    }
+
+    /// What is remembered of steps back.
+    #[must_use]
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Settles from now on as after a step back: gates hold what the hub published once and have pruned what would
+    /// prove it.
+    pub fn suspect_step_back(&mut self) {
+        self.recovery.is_due = true;
     }
 
     /// What the hub holds.

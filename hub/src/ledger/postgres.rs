@@ -26,6 +26,7 @@ mod lease;
 mod money;
 mod outbox;
 mod read;
+mod recovery;
 mod requests;
 mod revocation;
 mod rows;

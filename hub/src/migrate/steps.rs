@@ -38,7 +38,14 @@ impl Service {
             Service::User => steps!("user_service_db": "0001_users"),
             Service::Terminal => steps!("terminal_service_db": "0001_terminals"),
             Service::Transaction => {
-                steps!("transaction_service_db": "0001_ledger", "0002_certificates", "0003_revocations", "0004_forks")
+                steps!(
+                    "transaction_service_db":
+                    "0001_ledger",
+                    "0002_certificates",
+                    "0003_revocations",
+                    "0004_forks",
+                    "0005_recovery",
+                )
             }
             // Their tables come with their services.
             Service::Journey | Service::Notification | Service::Analytics => &[],

@@ -112,7 +112,15 @@ pub(super) fn start(
     };
     let lags = Lags::default();
     let cache = start_followers(&ground, &mut news, &lags, tasks);
-    start_settler(&ground, authority, &reports, arrived, &news.requested, tasks);
+    start_settler(
+        &ground,
+        authority,
+        &reports,
+        arrived,
+        &news.requested,
+        standing.clone(),
+        tasks,
+    );
     let shared = Shared {
         ledger: ground.ledger.clone(),
         pools: ground.pools.clone(),
@@ -197,6 +205,7 @@ fn start_settler(
     reports: &mpsc::Sender<Report>,
     arrived: Arc<Notify>,
     requested: &Arc<Notify>,
+    standing: SharedStanding,
     tasks: &mut Tasks,
 ) {
     let (sites, own_sites) = watch::channel(None);
@@ -216,6 +225,7 @@ fn start_settler(
         reports: reports.clone(),
         arrived,
         requested: Arc::clone(requested),
+        standing,
         sites,
         holder: holder(&(ground.random)()),
         random: ground.random,

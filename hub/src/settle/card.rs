@@ -64,6 +64,15 @@ impl Desk {
         &self.settled
     }
 
+    /// The settled state under a new revision, if there is one.
+    pub(super) fn restate(&mut self, revision_floor: u64) -> Option<&CardSettled> {
+        if self.settled.revision == 0 {
+            return None;
+        }
+        self.settled.revision = (self.settled.revision + 1).max(revision_floor);
+        Some(&self.settled)
+    }
+
     /// Settles new facts, sorted by key; `again` folds the history even so. Adds to the cut what is booked and told,
     /// and returns whether the card has a new revision: always with facts, without them only when something changed.
     pub(super) fn settle<C: Cards>(
@@ -95,6 +104,7 @@ impl Desk {
             return Ok(false);
         }
         self.settled.fare_version = fares.newest();
+        self.settled.revision = (self.settled.revision + 1).max(cards.revision_floor()?);
         self.revise(step, facts, cut);
         Ok(true)
     }
@@ -186,7 +196,6 @@ impl Desk {
     }
 
     fn revise(&mut self, step: Step, facts: &[&FactRow], cut: &mut Cut) {
-        self.settled.revision += 1;
         let before = std::mem::replace(&mut self.settled.state, step.state);
         self.tell_of_the_card(&before, facts, cut);
         for row in facts {

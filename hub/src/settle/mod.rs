@@ -77,6 +77,16 @@ pub trait Cards {
     /// # Errors
     /// See [`Cards::covered`].
     fn stamped_from(&self, ms: i64) -> Result<Vec<CardId>, Self::Error>;
+    /// The least revision that may be given: see [`crate::recovery`].
+    ///
+    /// # Errors
+    /// See [`Cards::covered`].
+    fn revision_floor(&self) -> Result<u64, Self::Error>;
+    /// Cards to be stated anew, at most [`RESTATED_MAX`](crate::recovery::RESTATED_MAX).
+    ///
+    /// # Errors
+    /// See [`Cards::covered`].
+    fn to_restate(&self) -> Result<Vec<CardId>, Self::Error>;
 }
 
 /// What settling a batch changes, in order. Executed in one transaction.
@@ -84,6 +94,8 @@ pub trait Cards {
 pub struct SettlePlan {
     /// In order; each builds on those before it.
     pub cuts: Vec<Cut>,
+    /// Cards that need not be stated anew any more.
+    pub restated: Vec<CardId>,
 }
 
 /// Whole changesets, settled together.
@@ -178,6 +190,10 @@ pub fn plan_settle<C: Cards>(cards: &C, arrivals: &[Arrival]) -> Result<SettlePl
     }
     if !group.sites.is_empty() {
         plan.cuts.push(draft.cut(group)?);
+    }
+    plan.restated = cards.to_restate()?;
+    if let Some(cut) = draft.restate(&plan)? {
+        plan.cuts.push(cut);
     }
     Ok(plan)
 }
@@ -283,6 +299,22 @@ impl<C: Cards> Draft<'_, C> {
             }
         }
         Ok(cut)
+    }
+
+    /// States cards anew that this plan has not stated already. A card that the ledger does not know has no state: what
+    /// is known of it is still to come.
+    fn restate(&mut self, plan: &SettlePlan) -> Result<Option<Cut>, C::Error> {
+        let states = |cut: &Cut| {
+            let all = cut.states.iter().chain(&cut.repriced);
+            all.map(|state| state.card).collect::<Vec<_>>()
+        };
+        let stated: BTreeSet<CardId> = plan.cuts.iter().flat_map(states).collect();
+        let mut cut = Cut::default();
+        for card in plan.restated.iter().filter(|card| !stated.contains(card)) {
+            let floor = self.cards.revision_floor()?;
+            cut.repriced.extend(self.desk(*card)?.restate(floor).cloned());
+        }
+        Ok((!cut.repriced.is_empty()).then_some(cut))
     }
 
     /// Adds fare versions, and says which cards have facts that they can price.

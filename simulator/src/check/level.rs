@@ -1,7 +1,12 @@
 //! Everybody is level: heads, journals' chains, settled cards, fares and shared tables are the same wherever they
 //! ought to be the same, and the hub has settled everything.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use edge_node::store::StoreDigest;
+use sync_protocol::have::Have;
+use sync_protocol::id::SiteId;
 
 use super::{Check, Violations};
 use crate::node::gate::GateNode;
@@ -13,11 +18,25 @@ use crate::world::World;
 /// A store cannot be read.
 pub fn is_reached(world: &World) -> anyhow::Result<bool> {
     let hub = world.hub.have();
+    let ended = world.ended_logs();
     let holds_all = |gate: &GateNode| {
         let terminal = Some(gate.terminal());
-        gate.have().digest(terminal) == hub.digest(terminal) && gate.uncovered() == 0
+        less(gate.have(), &ended).digest(terminal) == less(hub, &ended).digest(terminal)
+            && gate.uncovered() == 0
     };
     Ok(!world.hub.has_unsettled() && world.gates.values().all(holds_all) && find(world)?.is_empty())
+}
+
+/// What is held, less some sites.
+fn less<'a>(have: &'a Have, sites: &BTreeSet<SiteId>) -> Cow<'a, Have> {
+    if sites.is_empty() {
+        return Cow::Borrowed(have);
+    }
+    let mut rest = Have::default();
+    for (site, held) in have.wanted_by(None).filter(|(site, _)| !sites.contains(site)) {
+        rest.advance(site, *held);
+    }
+    Cow::Owned(rest)
 }
 
 /// What is not level, in words; empty when everything is.
@@ -29,11 +48,12 @@ pub fn find(world: &World) -> anyhow::Result<Vec<String>> {
     if world.hub.has_unsettled() {
         uneven.push("the hub has facts that it has not settled".to_owned());
     }
-    let hub_have = world.hub.have();
+    let ended = world.ended_logs();
+    let hub_have = less(world.hub.have(), &ended);
     let mut tables: Vec<(StoreDigest, Vec<String>)> = Vec::new();
     for gate in world.gates.values() {
         let terminal = Some(gate.terminal());
-        let (theirs, ours) = (gate.have(), hub_have);
+        let (theirs, ours) = (less(gate.have(), &ended), &hub_have);
         if theirs.digest(terminal) != ours.digest(terminal) {
             for (site, have) in ours.wanted_by(terminal) {
                 let head = theirs.head(site);

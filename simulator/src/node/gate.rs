@@ -221,6 +221,10 @@ impl GateNode {
     pub(crate) fn end_ingest(&mut self) -> (Run, Taken) {
         match self.next_done() {
             Some(Done::Ingested(run, result)) => {
+                if result.is_err() {
+                    // What is held is asked for, and the next job may be with the store already.
+                    self.take_store_back();
+                }
                 let outcome = self.outcome(&run, result);
                 (run, outcome)
             }

@@ -11,6 +11,7 @@ use hub::ingest::RefusedReason;
 use hub::ledger::JournalEntry;
 use hub::ledger::memory::{AuditError, DecisionError, MemoryLedger};
 use hub::outbox::Event;
+use hub::recovery::{Heard, Hearing};
 use hub::settle::Cards as _;
 use sync_protocol::changeset::{Head, Run, RunError, Signer as _};
 use sync_protocol::codec;
@@ -59,6 +60,14 @@ pub struct HubNode {
     wall_ms: i64,
     /// What the process draws at its starts.
     stream: Stream,
+    /// While it hears the gates out, before it opens its term; with what it had taken back before.
+    hearing: Option<(Hearing, u64)>,
+}
+
+/// A copy of the hub's ledger, to restore it from.
+pub struct LedgerCopy {
+    ledger: MemoryLedger,
+    audited: usize,
 }
 
 impl HubNode {
@@ -81,15 +90,53 @@ impl HubNode {
             audited: 0,
             wall_ms,
             stream,
+            hearing: None,
         };
         hub.open_term();
         hub
     }
 
-    /// Starts a new process on the ledger as it is: a new engine, and a new term with sites of its own.
-    pub fn restart(&mut self) {
+    /// Starts a new process on the ledger as it is: a new engine, and, once it has heard the gates out, a new term with
+    /// sites of its own.
+    pub fn restart(&mut self, now_ms: i64) {
         self.peer = engine(self.stream.bits(), self.ledger.have().clone(), self.round_ms);
+        self.sites = Default::default();
+        self.hearing = Some((Hearing::new(now_ms), self.ledger.recovery().changesets));
+    }
+
+    /// A copy of the ledger.
+    #[must_use]
+    pub fn copy(&self) -> LedgerCopy {
+        LedgerCopy {
+            ledger: self.ledger.clone(),
+            audited: self.audited,
+        }
+    }
+
+    /// Puts an older copy of the ledger in the place of the ledger, while no process runs.
+    pub fn restore(&mut self, copy: LedgerCopy) {
+        self.ledger = copy.ledger;
+        self.audited = copy.audited;
+        self.digests.set(None);
+        self.peer = engine(self.stream.bits(), self.ledger.have().clone(), self.round_ms);
+    }
+
+    /// Whether it decides and settles: not before it has heard the gates out, as the settler in production.
+    pub fn has_heard_out(&mut self, now_ms: i64) -> bool {
+        let Some((hearing, before)) = &mut self.hearing else {
+            return true;
+        };
+        let ahead = self.peer.ahead();
+        let took_back = self.ledger.recovery().changesets > *before || self.ledger.recovery().is_due;
+        if hearing.look(now_ms, &ahead, took_back) == Heard::Wait {
+            return false;
+        }
+        if ahead.hub_sites_out_of_reach > 0 {
+            self.ledger.suspect_step_back();
+        }
+        self.hearing = None;
         self.open_term();
+        true
     }
 
     fn open_term(&mut self) {
@@ -195,7 +242,9 @@ impl HubNode {
     /// Whether something came in that is not settled.
     #[must_use]
     pub fn has_unsettled(&self) -> bool {
-        self.ledger.waiting_count() > 0
+        self.hearing.is_some()
+            || self.ledger.waiting_count() > 0
+            || !self.ledger.recovery().restate.is_empty()
     }
 
     /// The cards that something happened to since the last time this was asked.

@@ -110,6 +110,7 @@ pub(super) fn what(kind: &FaultKind) -> String {
             offset_ms, drift_ppm, ..
         } => clock(offset_ms.get(), drift_ppm.get()),
         FaultKind::HubDown => "down".to_owned(),
+        FaultKind::HubRestored { age_s } => format!("ledger restored as it was {} s before", age_s.get()),
         FaultKind::GateAdded { .. } => "not there yet".to_owned(),
         FaultKind::GateRemoved { .. } => "removed for good".to_owned(),
         FaultKind::NewerGate { .. } => "writes changes that nobody here knows".to_owned(),
@@ -169,6 +170,7 @@ pub(super) const fn trouble(kind: &FaultKind) -> Trouble {
         | FaultKind::WipedDisk { .. }
         | FaultKind::RestoredDisk { .. }
         | FaultKind::HubDown
+        | FaultKind::HubRestored { .. }
         | FaultKind::GateAdded { .. }
         | FaultKind::GateRemoved { .. }
         | FaultKind::DiskFull { .. } => Trouble::Down,

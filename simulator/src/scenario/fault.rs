@@ -229,6 +229,12 @@ pub enum FaultKind {
     },
     /// The hub's process does not run. It starts again from its ledger.
     HubDown,
+    /// The hub's process stops, and starts when the fault ends from an older copy of its ledger: a backup, or a copy
+    /// that lacked the last commits when it took over.
+    HubRestored {
+        /// How much older than the beginning of the fault the copy is, seconds.
+        age_s: Within<1, DURATION_S_MAX>,
+    },
     /// A gate comes into being when the fault ends.
     GateAdded {
         /// The gate.
@@ -303,7 +309,7 @@ impl FaultKind {
     pub(crate) const fn place(&self) -> Place {
         match *self {
             FaultKind::HubAway | FaultKind::AllAlone => Place::Gates,
-            FaultKind::HubDown | FaultKind::Poison { .. } => Place::Hub,
+            FaultKind::HubDown | FaultKind::HubRestored { .. } | FaultKind::Poison { .. } => Place::Hub,
             FaultKind::Island { terminal } | FaultKind::Flapping { terminal, .. } => {
                 Place::Terminal(terminal)
             }

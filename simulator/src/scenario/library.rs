@@ -35,6 +35,7 @@ const LIBRARY: &[(&str, &str)] = built_in![
     "disk-full",
     "pauses",
     "restored-gate",
+    "hub-restored",
     "wiped-gates",
     "gates-come-and-go",
     "poisoned-reference-data",

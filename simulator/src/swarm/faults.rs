@@ -19,6 +19,9 @@ const USUAL_S: [i64; 5] = [5, 20, 60, 180, 600];
 /// Two faults that stop the same gate's process are this far apart at least, seconds.
 const APART_S: i64 = 5;
 
+/// A restored hub lost, and was away for, this part at most of the time for which gates keep their logs.
+const KEPT_SHARE: i64 = 6;
+
 /// A drawn fault.
 pub(super) struct Drawn {
     pub(super) kind: &'static str,
@@ -54,7 +57,7 @@ pub(super) fn draw(scenario: &Scenario, stream: &mut Stream) -> Vec<Drawn> {
     let mut faults: Vec<Drawn> = Vec::new();
     for _ in 0..stream.between(fewest, most) {
         let kind = &KINDS[stream.weighted(&weights)];
-        let fault = draw_one(kind, &places, scenario.duration_s, stream);
+        let fault = draw_one(kind, &places, scenario, stream);
         if !faults.iter().any(|other| exclude(other, &fault)) {
             faults.push(fault);
         }
@@ -62,7 +65,8 @@ pub(super) fn draw(scenario: &Scenario, stream: &mut Stream) -> Vec<Drawn> {
     faults
 }
 
-fn draw_one(kind: &Kind, places: &Places, duration_s: i64, stream: &mut Stream) -> Drawn {
+fn draw_one(kind: &Kind, places: &Places, scenario: &Scenario, stream: &mut Stream) -> Drawn {
+    let duration_s = scenario.duration_s;
     let (mut at_s, mut for_s) = time(duration_s, stream);
     let mut parameters = String::new();
     let gate = match kind.strikes {
@@ -81,6 +85,13 @@ fn draw_one(kind: &Kind, places: &Places, duration_s: i64, stream: &mut Stream) 
         "clock" => {
             at_s = stream.between(0, duration_s / 3);
             for_s = stream.between(duration_s / 3, duration_s - at_s);
+        }
+        // What the hub acknowledged since has to be at gates still: they are not asked to keep more than they promise.
+        "hub_restored" => {
+            let kept_s = (scenario.engine.keep_logs_s.get() / KEPT_SHARE).max(1);
+            for_s = for_s.min(kept_s);
+            let age_s = stream.between(1, kept_s.min(duration_s));
+            let _ = writeln!(parameters, "age_s = {age_s}");
         }
         _ => {}
     }

@@ -39,6 +39,13 @@ impl World {
                 self.pause(node, index);
             }
             FaultKind::HubDown => self.stop(NodeId::HUB, index, Absence::Down),
+            FaultKind::HubRestored { .. } => {
+                self.stop(NodeId::HUB, index, Absence::Down);
+                if let Some(copy) = self.ledgers.remove(&index) {
+                    self.hub.restore(copy);
+                    self.lose_disk(NodeId::HUB, DiskLoss::Restored);
+                }
+            }
             FaultKind::PowerLoss { gate } => {
                 let node = node_of(&self.topology, gate)?;
                 self.stop(node, index, Absence::Down);
@@ -128,7 +135,7 @@ impl World {
                 let node = end(&self.topology, node)?;
                 self.resume(node, index);
             }
-            FaultKind::HubDown => self.release(NodeId::HUB, index)?,
+            FaultKind::HubDown | FaultKind::HubRestored { .. } => self.release(NodeId::HUB, index)?,
             FaultKind::PowerLoss { gate }
             | FaultKind::WipedDisk { gate }
             | FaultKind::RestoredDisk { gate, .. } => {
@@ -168,12 +175,18 @@ impl World {
         }
     }
 
-    /// Takes the copy of a disk that a gate will be restored from.
+    /// Takes the copy of a disk that a gate will be restored from, or of the hub's ledger.
     pub(super) fn take_image(&mut self, index: usize) -> anyhow::Result<()> {
-        if let FaultKind::RestoredDisk { gate, .. } = self.scenario.faults[index].kind {
-            let node = node_of(&self.topology, gate)?;
-            let backup = self.machine(node).backup();
-            self.images.insert(index, backup);
+        match self.scenario.faults[index].kind {
+            FaultKind::RestoredDisk { gate, .. } => {
+                let node = node_of(&self.topology, gate)?;
+                let backup = self.machine(node).backup();
+                self.images.insert(index, backup);
+            }
+            FaultKind::HubRestored { .. } => {
+                self.ledgers.insert(index, self.hub.copy());
+            }
+            _ => {}
         }
         Ok(())
     }

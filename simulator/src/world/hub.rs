@@ -1,14 +1,20 @@
 //! The hub at work: founding the network, decisions, settling.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use hub::own_site::RUN_BYTES_MAX;
-use sync_protocol::changeset::Run;
-use sync_protocol::id::NodeId;
+use sync_protocol::changeset::{Run, SiteRole};
+use sync_protocol::have::Scope;
+use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::peer::Input;
 
 use super::{Event, World};
 use crate::random::Stream;
-use crate::scenario::Sending;
+use crate::scenario::{Fault, FaultKind, Sending};
+
+/// A hub that hears the gates out looks this often whether it has, milliseconds.
+const HEARING_STEP_MS: i64 = 100;
 
 impl World {
     /// The hub publishes the fares, enters the gates' status, issues the cards and takes their first money.
@@ -54,6 +60,10 @@ impl World {
     pub(super) fn decide(&mut self, index: usize) -> anyhow::Result<()> {
         let (_, decision) = self.traffic.decisions[index];
         let now_ms = self.schedule.now_ms();
+        if !self.hub.has_heard_out(now_ms) {
+            self.schedule.after(HEARING_STEP_MS, Event::Decide(index));
+            return Ok(());
+        }
         let runs = self
             .hub
             .carry_out(now_ms, decision, &self.traffic.cards, &self.scenario)?;
@@ -70,9 +80,14 @@ impl World {
 
     pub(super) fn settle(&mut self) -> anyhow::Result<()> {
         self.settle_planned = false;
+        let now_ms = self.schedule.now_ms();
+        if !self.hub.has_heard_out(now_ms) {
+            self.settle_planned = true;
+            self.schedule.after(HEARING_STEP_MS, Event::Settle);
+            return Ok(());
+        }
         let unsent = std::mem::take(&mut self.unsent);
         self.give_to_engine(joined(unsent));
-        let now_ms = self.schedule.now_ms();
         let runs = self.hub.settle(now_ms)?;
         self.steps.after_settle(&mut self.hub, &self.oracle, now_ms);
         self.publish(runs);
@@ -88,6 +103,33 @@ impl World {
             let delay_ms = self.scenario.engine.settle_every_ms.get();
             self.schedule.after(delay_ms, Event::Settle);
         }
+    }
+
+    /// Logs of settled states that go on at gates where nobody can hand them to a restored hub: gates keep them for
+    /// minutes only, and the next term's states have taken their place. Nobody waits for their end.
+    pub(crate) fn ended_logs(&self) -> BTreeSet<SiteId> {
+        let restored = |fault: &Fault| matches!(fault.kind, FaultKind::HubRestored { .. });
+        if !self.scenario.faults.iter().any(restored) {
+            return BTreeSet::new();
+        }
+        let hub = self.hub.have();
+        let mut ended = BTreeSet::new();
+        let mut can_go_on = BTreeSet::new();
+        for gate in self.gates.values() {
+            for (site, have) in gate.have().wanted_by(Scope::Hub) {
+                let held = hub.head(site).seq;
+                if have.role == SiteRole::Settled && have.head.seq > held {
+                    let reach = if have.floor > held {
+                        &mut ended
+                    } else {
+                        &mut can_go_on
+                    };
+                    reach.insert(site);
+                }
+            }
+        }
+        ended.retain(|site| !can_go_on.contains(site));
+        ended
     }
 
     /// Gives the hub's own new changesets to its engine.

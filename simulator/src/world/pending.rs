@@ -18,12 +18,18 @@ impl World {
     pub fn pending(&self) -> Vec<String> {
         let nodes: Vec<NodeId> = self.presences.keys().copied().collect();
         let mut lines = Vec::new();
+        let ended = self.ended_logs();
         for node in nodes {
             if !self.runs(node) {
                 lines.push(format!("{} does not run", self.name(node)));
                 continue;
             }
-            for (site, head) in self.oracle.heads() {
+            for (site, head) in self
+                .oracle
+                .heads()
+                .into_iter()
+                .filter(|(site, _)| !ended.contains(site))
+            {
                 if let Some(line) = self.gap(node, site, head) {
                     lines.push(line);
                 }

@@ -30,7 +30,7 @@ impl World {
         }
         for (index, fault) in self.scenario.faults.iter().enumerate() {
             let begins_ms = WARM_UP_MS + fault.at_s * SECOND_MS;
-            if let FaultKind::RestoredDisk { age_s, .. } = fault.kind {
+            if let FaultKind::RestoredDisk { age_s, .. } | FaultKind::HubRestored { age_s } = fault.kind {
                 let copied_ms = begins_ms - age_s.get() * SECOND_MS;
                 self.schedule.at(copied_ms, Event::TakeImage(index));
             }

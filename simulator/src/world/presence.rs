@@ -116,7 +116,7 @@ impl World {
     fn start(&mut self, node: NodeId, at_once: bool) -> anyhow::Result<()> {
         let now_ms = self.schedule.now_ms();
         if node.is_hub() {
-            self.hub.restart();
+            self.hub.restart(now_ms);
         } else {
             let authority = std::sync::Arc::clone(&self.authority);
             let machine = self.machine(node);
@@ -142,10 +142,8 @@ impl World {
         let generation = self.presence(node).generation;
         self.schedule.after(0, Event::Beat { node, generation });
         self.plan_connections(self.network.links_of(node), at_once);
-        if node.is_hub() && self.hub.has_unsettled() {
-            self.settle_soon();
-        }
         if node.is_hub() {
+            self.settle_soon();
             for decision in std::mem::take(&mut self.waiting_decisions) {
                 self.schedule.after(0, Event::Decide(decision));
             }

@@ -25,7 +25,7 @@ impl Reach {
     /// The network has no such gate. Scenarios are checked for that when they are read.
     pub(super) fn of(kind: &FaultKind, topology: &Topology, network: &Network) -> anyhow::Result<Reach> {
         Ok(match (kind.place(), kind) {
-            (Place::Hub, FaultKind::HubDown) => {
+            (Place::Hub, FaultKind::HubDown | FaultKind::HubRestored { .. }) => {
                 let mut reach = uplinks(gates_of(topology, None));
                 reach.nodes.insert(NodeId::HUB);
                 reach

@@ -127,6 +127,7 @@ impl World {
             FaultKind::PowerLoss { .. }
             | FaultKind::WipedDisk { .. }
             | FaultKind::RestoredDisk { .. }
+            | FaultKind::HubRestored { .. }
             | FaultKind::GateRemoved { .. } => touched.taps_before + touched.unanswered == 0,
             FaultKind::DiskFull { .. } => touched.unrecorded + touched.put_off == 0,
             FaultKind::SlowDisk { .. } => touched.slow_answers == 0,
@@ -173,7 +174,10 @@ impl World {
     /// Whether the hub holds these logs this far, and every gate that runs those of them that it wants. What went
     /// down with a disk since is asked of nobody.
     fn all_hold(&self, heads: &BTreeMap<SiteId, Seq>) -> bool {
-        heads.iter().all(|(site, committed)| {
+        let ended = self.ended_logs();
+        let heads = heads.iter().filter(|(site, _)| !ended.contains(site));
+        let mut heads = heads;
+        heads.all(|(site, committed)| {
             let seq = (*committed).min(self.oracle.head(*site));
             if seq == Seq::NONE {
                 return true;

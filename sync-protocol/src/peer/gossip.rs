@@ -50,6 +50,7 @@ impl Peer {
             return;
         }
         if self.have.digest(scope) == digest {
+            self.note_told(peer);
             return self.note_level(peer, scope);
         }
         link.have_sent_ms = Some(now_ms);
@@ -91,6 +92,7 @@ impl Peer {
     }
 
     pub(super) fn on_have(&mut self, peer: NodeId, reply: bool, sites: Vec<(SiteId, SiteHave)>) {
+        self.note_told(peer);
         for (site, theirs) in sites {
             self.on_told(peer, site, &theirs);
         }
@@ -122,6 +124,7 @@ impl Peer {
             self.stats.of(peer).forks_told += 1;
             self.look_for_branch(peer, site);
         }
+        self.note_told_role(site, theirs);
     }
 
     /// What is held here that a peer is not known to hold.

@@ -13,6 +13,10 @@ pub(super) struct Link {
     pub(super) scope: Option<Scope>,
     /// The other end's terminal, once its Hello has come; `None` for the hub.
     pub(super) terminal: Option<TerminalCode>,
+    /// Since when it stands.
+    pub(super) since_ms: i64,
+    /// Whether the other end told what it holds: by its Have, or by a digest equal to this node's.
+    pub(super) told: bool,
     /// When this node last said Hello.
     pub(super) hello_sent_ms: i64,
     /// When anything was last heard.
@@ -48,6 +52,8 @@ impl Link {
         Link {
             scope: None,
             terminal: None,
+            since_ms: now_ms,
+            told: false,
             hello_sent_ms: now_ms,
             heard_ms: now_ms,
             sent_ms: now_ms,

@@ -9,7 +9,7 @@ use super::limits::{
     REQUESTS_PER_PEER_MAX,
 };
 use super::link::Link;
-use crate::changeset::Run;
+use crate::changeset::{Run, SiteRole};
 use crate::have::Range;
 use crate::id::{NodeId, Seq, SiteId};
 use crate::mutation::{Mutation, is};
@@ -52,6 +52,8 @@ pub(super) struct Ingesting {
 #[derive(Clone, Debug)]
 pub(super) struct SiteSync {
     pub(super) offers: BTreeMap<NodeId, Offer>,
+    /// What it is for, as a peer told: unproven.
+    pub(super) told_role: Option<SiteRole>,
     request: Option<Request>,
     pub(super) ingesting: Option<Ingesting>,
     /// Not to be asked for before.
@@ -62,6 +64,7 @@ impl Default for SiteSync {
     fn default() -> SiteSync {
         SiteSync {
             offers: BTreeMap::new(),
+            told_role: None,
             request: None,
             ingesting: None,
             pause_until_ms: i64::MIN,

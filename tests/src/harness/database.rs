@@ -1,5 +1,7 @@
 //! The hub's databases, asked as a person with `psql` would.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -8,12 +10,17 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::runtime::Runtime;
 
+use super::process;
+
 /// The system of record.
 pub const TRANSACTIONS: &str = "transaction_service_db";
 /// Cards and persons.
 pub const USERS: &str = "user_service_db";
 /// Terminals, gates, fares, holds.
 pub const TERMINALS: &str = "terminal_service_db";
+
+/// What a backup holds, in the order in which it is taken.
+const BACKED_UP: [&str; 3] = [USERS, TERMINALS, TRANSACTIONS];
 
 /// A query that waits longer has met a server that does not answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
@@ -103,6 +110,41 @@ impl Database {
         let found = read();
         self.rows(database, "COMMIT")?;
         found
+    }
+
+    /// Copies every database into files of `folder`, as an operator's backup does. What follows the system of record is
+    /// copied before it, so that no copy is ahead of it.
+    ///
+    /// # Errors
+    /// `pg_dump` failed.
+    pub fn back_up(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        for database in BACKED_UP {
+            let mut command = Command::new("pg_dump");
+            command
+                .args(["--format=custom", "--file"])
+                .arg(folder.join(database));
+            process::run(command.arg(self.url(database)))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the copies of `folder` in the place of the databases, whoever is connected.
+    ///
+    /// # Errors
+    /// The server does not answer, or `pg_restore` failed.
+    pub fn restore(&self, folder: &Path) -> anyhow::Result<()> {
+        self.lock()?.clear();
+        let server = format!("{}/postgres", self.server_url);
+        for database in BACKED_UP {
+            let name = format!("{}{database}", self.prefix);
+            self.fetch(&server, &format!("DROP DATABASE \"{name}\" WITH (FORCE)"))?;
+            self.fetch(&server, &format!("CREATE DATABASE \"{name}\" TEMPLATE template0"))?;
+            let mut command = Command::new("pg_restore");
+            command.args(["--exit-on-error", "--dbname", &self.url(database)]);
+            process::run(command.arg(folder.join(database)))?;
+        }
+        Ok(())
     }
 
     /// Drops every database with the prefix, whoever is connected.

@@ -6,6 +6,7 @@ mod enrolment;
 mod full_disk;
 mod gate_killed;
 mod hub_killed;
+mod hub_restored;
 mod journey;
 mod load;
 mod partitions;

@@ -177,6 +177,9 @@ impl MemoryLedger {
         self.check_coverage(&plan)?;
         let changesets = plan.cuts.iter().flat_map(Cut::changesets).collect();
         let sealed = writer.seal(now_ms, changesets, signer)?;
+        for card in &plan.restated {
+            self.recovery.restate.remove(card);
+        }
         for cut in plan.cuts {
             self.apply_cut(cut);
         }

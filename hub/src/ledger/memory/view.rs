@@ -4,6 +4,7 @@ use sync_protocol::changeset::{Body, Content};
 use sync_protocol::digest::fact_hash;
 
 use super::*;
+use crate::recovery::RESTATED_MAX;
 
 impl Logs for MemoryLedger {
     type Error = Infallible;
@@ -80,6 +81,14 @@ impl Cards for MemoryLedger {
             .filter(|settled| settled.state.order.at.ms >= ms)
             .map(|settled| settled.card)
             .collect())
+    }
+
+    fn revision_floor(&self) -> Result<u64, Infallible> {
+        Ok(self.recovery.revision_floor)
+    }
+
+    fn to_restate(&self) -> Result<Vec<CardId>, Infallible> {
+        Ok(self.recovery.restate.iter().take(RESTATED_MAX).copied().collect())
     }
 }
 

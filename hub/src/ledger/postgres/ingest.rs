@@ -8,9 +8,10 @@ use sync_protocol::id::{Seq, SiteId};
 
 use super::columns::{self, SiteColumns, site_id, stored_head, uuid};
 use super::snapshot::SiteLogs;
-use super::{LedgerError, PostgresLedger, execute, revocation, sql};
+use super::{LedgerError, PostgresLedger, execute, recovery, revocation, sql};
 use crate::ingest::{MergePlan, Moved, plan_merge};
 use crate::ledger::memory::Ingested;
+use crate::recovery::TakenBack;
 
 /// How often a batch is planned anew because another process opened one of its sites meanwhile.
 const RACES_MAX: usize = 4;
@@ -40,7 +41,9 @@ impl PostgresLedger {
             transaction.rollback().await?;
             return Ok(ingested);
         }
+        let back = TakenBack::of(&plan);
         execute::merge(&mut transaction, plan).await?;
+        recovery::note(&mut transaction, &back).await?;
         transaction.commit().await?;
         Ok(ingested)
     }

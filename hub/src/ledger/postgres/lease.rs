@@ -9,7 +9,7 @@ use sync_protocol::id::SiteId;
 use sync_protocol::time::Stamp;
 
 use super::columns::{self, corrupt, role_columns, stored_head};
-use super::{LedgerError, PostgresLedger, sql};
+use super::{LedgerError, PostgresLedger, recovery, sql};
 use crate::own_site::Writer;
 
 /// How long a lease holds without a sign of life, seconds. Each call of a settler is one.
@@ -106,7 +106,11 @@ impl PostgresLedger {
         let rows: Vec<WriterColumns> = sqlx::query_as(sql::HUB_SITES)
             .fetch_all(&mut *transaction)
             .await?;
-        let before = writers(rows)?;
+        let mut before = writers(rows)?;
+        if let Some(Writers { decisions, settled }) = &mut before {
+            recovery::catch_up(&mut transaction, decisions).await?;
+            recovery::catch_up(&mut transaction, settled).await?;
+        }
         let [decisions, settled] = random;
         let writer = |role, random, previous: Option<&Writer>| {
             Writer::new(role, public_key, random, certificate.to_vec(), previous)

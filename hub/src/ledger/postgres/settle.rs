@@ -17,7 +17,7 @@ use super::columns::{self, account_name, orphan_policy, status, uuid};
 use super::execute::FactIds;
 use super::lease::{Writers, fence, save_writer};
 use super::snapshot::SettleSnapshot;
-use super::{Lease, LedgerError, PostgresLedger, execute, money, outbox, sql};
+use super::{Lease, LedgerError, PostgresLedger, execute, money, outbox, recovery, sql};
 use crate::ingest::{Moved, StoredChangeset};
 use crate::ledger::Arrival;
 use crate::outbox::{Event, EventKey, Transition};
@@ -69,11 +69,16 @@ impl PostgresLedger {
         let mut transaction = self.pool.begin().await?;
         let Writers { mut settled, .. } = fence(&mut transaction, lease).await?;
         let waiting = fetch::waiting(&mut transaction, changesets_max).await?;
-        if waiting.arrivals.is_empty() {
+        let before_recovery = recovery::read(&mut transaction).await?;
+        if waiting.arrivals.is_empty() && before_recovery.restate.is_empty() {
             transaction.rollback().await?;
             return Ok(Settled::default());
         }
-        let mut snapshot = self.snapshot(&mut transaction, &waiting.arrivals).await?;
+        let mut after_recovery = before_recovery.clone();
+        after_recovery.begin(now_ms);
+        let mut snapshot = self
+            .snapshot(&mut transaction, &waiting.arrivals, &after_recovery)
+            .await?;
         let plan = plan(&mut transaction, &mut snapshot, &waiting.arrivals).await?;
         let changesets = plan.cuts.iter().flat_map(Cut::changesets).collect();
         let before = settled.head();
@@ -82,13 +87,16 @@ impl PostgresLedger {
         if !sealed.heads.is_empty() {
             let moved = Moved {
                 site: settled.site(),
+                role: settled.open().role,
                 from: before,
                 to: settled.head(),
             };
             store_own(&mut transaction, &settled, moved, &sealed).await?;
             save_writer(&mut transaction, lease.term(), &settled).await?;
         }
+        let restated = plan.restated.clone();
         write(&mut transaction, &snapshot, &waiting, plan, now_ms).await?;
+        recovery::write(&mut transaction, &before_recovery, &after_recovery, &restated).await?;
         transaction.commit().await?;
         Ok(Settled {
             runs: sealed.runs,

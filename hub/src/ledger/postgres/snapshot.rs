@@ -14,6 +14,7 @@ use crate::decisions::{Records, TopUpRecord};
 use crate::ingest::Logs;
 use crate::ledger::{FactRow, SiteRecord};
 use crate::outbox::Transition;
+use crate::recovery::Recovery;
 use crate::settle::Cards;
 
 /// What ingest reads: the sites of its runs, and the heads it may compare them with.
@@ -64,6 +65,7 @@ pub(super) struct SettleSnapshot {
     /// References of settled top-ups.
     pub(super) references: BTreeSet<(CardId, Vec<u8>)>,
     pub(super) folded: BTreeMap<CardId, Folded>,
+    pub(super) recovery: Recovery,
     /// Behind a lock because the traits of the core read.
     missing: Mutex<BTreeSet<CardId>>,
 }
@@ -122,6 +124,14 @@ impl Cards for SettleSnapshot {
         let late = |settled: &&CardSettled| settled.state.order.at.ms >= ms;
         let settled = self.settled.values().filter(late);
         Ok(settled.map(|settled| settled.card).collect())
+    }
+
+    fn revision_floor(&self) -> Result<u64, Infallible> {
+        Ok(self.recovery.revision_floor)
+    }
+
+    fn to_restate(&self) -> Result<Vec<CardId>, Infallible> {
+        Ok(self.recovery.restate.iter().copied().collect())
     }
 }
 

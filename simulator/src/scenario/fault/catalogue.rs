@@ -126,6 +126,11 @@ const CATALOGUE: &[Entry] = &[
         "the hub's process does not run; it starts again from its ledger",
     ),
     Entry::new(
+        "hub_restored",
+        "age_s",
+        "the hub's process stops, and starts from an older copy of its ledger at the end",
+    ),
+    Entry::new(
         "gate_added",
         "gate",
         "a gate does not exist before the end of the fault",
@@ -155,11 +160,6 @@ const CATALOGUE: &[Entry] = &[
         "cloned_disk",
         "two processes with one number in the simulated network",
         "two gates run from copies of one disk",
-    ),
-    Entry::not_yet(
-        "hub_restored",
-        "recovery of the hub's tail from the gates",
-        "the hub starts from an old backup",
     ),
     Entry::not_yet(
         "snapshot_loss",

@@ -39,6 +39,7 @@ const ALLOWED: &[&str] = &[
     "kind = \"clock\"\ngate = \"A-ENTRY-01\"\noffset_ms = -259200000",
     "kind = \"clock\"\ngate = \"A-ENTRY-01\"\noffset_ms = 0\ndrift_ppm = -100000",
     "kind = \"hub_down\"\nheal = \"at_once\"",
+    "kind = \"hub_restored\"\nage_s = 3600",
     "kind = \"gate_added\"\ngate = \"A-ENTRY-01\"",
     "kind = \"gate_removed\"\ngate = \"A-ENTRY-01\"",
     "kind = \"newer_gate\"\ngate = \"A-ENTRY-01\"",

@@ -102,6 +102,8 @@ pub(in crate::swarm) const KINDS: &[Kind] = &[
     }),
     kind("clock", 12, Strikes::Gate, clock),
     kind("hub_down", 6, Strikes::Network, none),
+    // Its key comes with its time.
+    kind("hub_restored", 6, Strikes::Network, none),
     kind("gate_added", 5, Strikes::Process, none),
     kind("gate_removed", 5, Strikes::Process, none),
     kind("newer_gate", 5, Strikes::Gate, none),

@@ -16,6 +16,7 @@ use super::super::snapshot::{Folded, SettleSnapshot};
 use super::super::{LedgerError, PostgresLedger, money, sql};
 use crate::ledger::{Arrival, FactRow};
 use crate::outbox::Transition;
+use crate::recovery::Recovery;
 
 /// Changesets that wait, with their numbers in the queue.
 pub(in super::super) struct Waiting {
@@ -66,12 +67,15 @@ impl PostgresLedger {
         &self,
         connection: &mut PgConnection,
         arrivals: &[Arrival],
+        recovery: &Recovery,
     ) -> Result<SettleSnapshot, LedgerError> {
         let mut snapshot = SettleSnapshot::default();
+        snapshot.recovery = recovery.clone();
         snapshot.covered = coverage(connection, arrivals).await?;
         snapshot.fares = self.read_fares(connection).await?;
         let facts = || arrivals.iter().flat_map(|arrival| &arrival.facts);
-        let cards: BTreeSet<CardId> = facts().filter_map(|row| row.fact.card()).collect();
+        let mut cards: BTreeSet<CardId> = facts().filter_map(|row| row.fact.card()).collect();
+        cards.extend(&recovery.restate);
         let mut states: Vec<StateColumns> = Vec::new();
         if !cards.is_empty() {
             states = sqlx::query_as(sql::CARD_STATES_OF)

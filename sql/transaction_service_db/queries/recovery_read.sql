@@ -1,0 +1,1 @@
+SELECT is_due, revision_floor, changesets FROM recovery

@@ -1,0 +1,1 @@
+DELETE FROM restatements WHERE card = ANY ($1::text[])

@@ -1,0 +1,1 @@
+SELECT card FROM restatements ORDER BY card COLLATE "C" LIMIT $1

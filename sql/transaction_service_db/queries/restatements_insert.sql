@@ -1,0 +1,1 @@
+INSERT INTO restatements (card) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING
