@@ -257,6 +257,56 @@ fn a_table_is_altered_and_captured_again() {
     );
 }
 
+/// Adds a column to a table of so many rows, and counts what peers would be sent of it.
+fn replicated_by_a_new_column(rows: u32) -> i64 {
+    let replica = replica("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL, a TEXT) STRICT");
+    as_crr(&replica, "t").unwrap();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                INSERT INTO t SELECT i, 'row ' || i FROM n";
+    replica.execute(fill, [rows]).unwrap();
+    let version = || -> i64 {
+        let version = replica.query_row("SELECT crsql_db_version()", [], |row| row.get(0));
+        version.unwrap()
+    };
+    let clock = || -> i64 {
+        let cells = replica.query_row("SELECT count(*) FROM t__crsql_clock", [], |row| row.get(0));
+        cells.unwrap()
+    };
+    let (version_before, cells_before) = (version(), clock());
+    assert_eq!(cells_before, i64::from(rows));
+
+    begin_alter(&replica, "t").unwrap();
+    replica
+        .execute_batch("ALTER TABLE t ADD COLUMN b TEXT NOT NULL DEFAULT 'new'")
+        .unwrap();
+    commit_alter(&replica, "t").unwrap();
+    assert_eq!(clock(), cells_before, "no cell was stamped");
+    let changes = "SELECT count(*) FROM crsql_changes WHERE db_version > ?1";
+    let sent: i64 = replica
+        .query_row(changes, [version_before], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version(), version_before);
+    replica
+        .execute_batch("UPDATE t SET b = 'edited' WHERE id = 7")
+        .unwrap();
+    let edits: i64 = replica
+        .query_row(changes, [version_before], |row| row.get(0))
+        .unwrap();
+    assert_eq!(edits, 1, "an edit of the new column is captured");
+    sent
+}
+
+#[test]
+fn a_new_column_replicates_nothing() {
+    assert_eq!(replicated_by_a_new_column(20_000), 0);
+}
+
+#[test]
+#[ignore = "a minute: run it by its name, with --run-ignored all"]
+fn a_new_column_replicates_nothing_at_a_million_rows() {
+    assert_eq!(replicated_by_a_new_column(1_000_000), 0);
+}
+
 #[test]
 fn names_are_taken_from_nobody() {
     let replica = replica("CREATE TABLE t (id INTEGER PRIMARY KEY NOT NULL) STRICT");
