@@ -13,6 +13,9 @@ use sync_shell::settings::{self, SettingsError};
 /// Prefix of the environment variables that set a key: `HUB_HTTP__LISTEN` is `listen` in `[http]`.
 pub const ENVIRONMENT_PREFIX: &str = "HUB_";
 
+/// How long a certificate is valid where nothing else is said, days.
+pub const CERTIFICATE_DAYS: u32 = 90;
+
 /// Everything a hub is told. Every key has a default, so that an empty file is a development set-up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -201,7 +204,7 @@ impl Default for AuthorityConfig {
     fn default() -> AuthorityConfig {
         AuthorityConfig {
             dir: PathBuf::new(),
-            certificate_days: 90,
+            certificate_days: CERTIFICATE_DAYS,
         }
     }
 }

@@ -10,10 +10,11 @@ use sync_shell::identity::{Authority, IdentityError};
 
 use super::say::say;
 use super::{Failure, Surroundings};
+use crate::config::CERTIFICATE_DAYS;
 
-/// How long a node's certificate is valid unless said otherwise, days: where no hub renews it, longer than a gate is
-/// left alone.
-const VALID_DAYS: i64 = 5 * 365;
+/// How long a node's certificate is valid unless said otherwise, days: as one that a gate enrols for. A hub that has the
+/// authority renews it; without one it is issued anew in time, or for longer with `--days`.
+const VALID_DAYS: i64 = CERTIFICATE_DAYS as i64;
 /// Certificates begin this long before now, for clocks that are a little behind.
 const BACKDATED_MS: i64 = DAY_MS;
 
@@ -153,10 +154,15 @@ fn write(
     };
     written.map_err(failure)?;
     say(format_args!(
-        "issued a key for {node} in {}: node.key, node.crt, ca.crt",
-        out.display()
+        "issued a key for {node} in {}: node.key, node.crt, ca.crt; valid for {days} days; public key {}",
+        out.display(),
+        hexadecimal_text(&issued.identity.key.0)
     ))?;
     Ok(())
+}
+
+fn hexadecimal_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A folder that cannot be read or written cannot be reached; everything else is a matter of what was given.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::anyhow;
 use clap::Args;
+use sync_protocol::changeset::PublicKey;
 use sync_protocol::id::{GateCode, Seq, SiteId};
 
 use super::desk::{Desk, unreachable};
@@ -23,6 +24,10 @@ pub struct RevokeArguments {
     /// The last changeset of a log that counts, where it is more than the hub holds; may be given several times.
     #[arg(long, value_name = "SITE:SEQ", value_parser = site_and_seq)]
     last_seq: Vec<(SiteId, Seq)>,
+    /// A public key of the gate that the hub has not met: 64 hexadecimal digits, as `hub ca issue` printed them; may be
+    /// given several times.
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    key: Vec<PublicKey>,
     /// Why, for the record.
     #[arg(long, default_value = "", value_parser = reason)]
     reason: String,
@@ -48,7 +53,10 @@ pub async fn execute(
     let named: BTreeMap<SiteId, Seq> = arguments.last_seq.into_iter().collect();
     let now_ms = surroundings.clock.wall_ms();
     let node = gate.id.node();
-    let revoked = desk.ledger.revoke(node, &named, &arguments.reason, now_ms).await;
+    let revoked = desk
+        .ledger
+        .revoke(node, &arguments.key, &named, &arguments.reason, now_ms)
+        .await;
     let revoked = revoked.map_err(|error| match error {
         RevokeError::Ledger(error) => unreachable(error),
         other => Failure::refused(other),
@@ -65,7 +73,15 @@ pub async fn execute(
         revoke_key(&rows, &revocation)
     });
     let edits: Vec<_> = edits.flatten().map(Decision::Row).collect();
-    desk.decide(edits, false).await?;
+    if !edits.is_empty() {
+        desk.decide(edits, false).await?;
+    }
+    if revoked.tokens > 0 {
+        say(format_args!(
+            "{} unused token(s) of {code} let nobody enrol any more",
+            revoked.tokens
+        ))?;
+    }
     for (site, last) in &revoked.sites {
         say(format_args!("log {site}: accepted up to {last}"))?;
     }
@@ -89,6 +105,11 @@ fn site_and_seq(text: &str) -> Result<(SiteId, Seq), String> {
         Some((site, Seq(seq)))
     };
     read().ok_or_else(|| "the 32 digits of a log, a colon and a number, as `taps` shows facts".to_owned())
+}
+
+fn key(text: &str) -> Result<PublicKey, String> {
+    let key = sync_shell::identity::hexadecimal(text).map(PublicKey);
+    key.ok_or_else(|| "the 64 digits of a public key, as `hub ca issue` printed them".to_owned())
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -20,3 +20,4 @@ mod pair;
 #[path = "../core/random.rs"]
 mod random;
 mod requests;
+mod revoke;

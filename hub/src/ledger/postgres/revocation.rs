@@ -19,6 +19,8 @@ pub struct Revoked {
     pub keys: Vec<PublicKey>,
     /// Of each of its sites the last changeset that counts.
     pub sites: Vec<(SiteId, Seq)>,
+    /// Enrolment tokens of it that nobody had used, and nobody can any more.
+    pub tokens: u64,
 }
 
 /// Why a node is not revoked.
@@ -26,8 +28,8 @@ pub struct Revoked {
 pub enum RevokeError {
     /// The hub has never heard of a key of it.
     #[error(
-        "the hub knows no key of {0}: it never enrolled here and never linked, so there is nothing to revoke; make no \
-         token for it"
+        "the hub knows no key of {0}, and no token for it is out: if it has one by `hub ca issue`, name the key that this \
+         printed with --key"
     )]
     NoKey(NodeId),
     /// A site named by the operator is none of the node's.
@@ -49,6 +51,19 @@ pub enum RevokeError {
         /// Up to here.
         held: Seq,
     },
+    /// More was named than a revocation before let in, and what is between was put aside since.
+    #[error(
+        "log {site} counts up to {accepted} since it was revoked, and what came after that up to {held} is in the table \
+         quarantine: it does not count by naming more; book what is right with `hub card adjust`"
+    )]
+    PutAside {
+        /// The site.
+        site: SiteId,
+        /// What counts.
+        accepted: Seq,
+        /// What came since.
+        held: Seq,
+    },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -61,14 +76,17 @@ impl From<sqlx::Error> for RevokeError {
 }
 
 impl PostgresLedger {
-    /// Revokes every key of a node. Of its sites what is held counts, and what `named` says beyond it. Again: the same,
-    /// with keys and sites that came since.
+    /// Revokes every key of a node: those that the hub knows, and those named, which may never have linked. Its tokens
+    /// that nobody has used end. Of its sites what is held counts, and what `named` says beyond it. Again: the same,
+    /// with keys and sites that came since; a site's last changeset may be named anew, as long as nothing that was
+    /// taken or put aside changes sides.
     ///
     /// # Errors
     /// See [`RevokeError`]; nothing happened then.
     pub async fn revoke(
         &self,
         node: NodeId,
+        named_keys: &[PublicKey],
         named: &BTreeMap<SiteId, Seq>,
         reason: &str,
         now_ms: i64,
@@ -79,11 +97,18 @@ impl PostgresLedger {
             .bind(i64::from(node.0))
             .bind(now_ms)
             .bind(reason)
+            .bind(named_keys.iter().map(|key| key.0.as_slice()).collect::<Vec<_>>())
             .fetch_all(&mut *transaction)
             .await?;
-        if keys.is_empty() {
+        let tokens = sqlx::query(sql::ENROL_TOKENS_END)
+            .bind(i64::from(node.0))
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        if keys.is_empty() && tokens == 0 {
             return Err(RevokeError::NoKey(node));
         }
+        let before = read_sites(&mut transaction, node).await?;
         let (sites, seqs): (Vec<_>, Vec<_>) = named
             .iter()
             .map(|(site, last)| (uuid(*site), columns::seq(*last)))
@@ -96,20 +121,12 @@ impl PostgresLedger {
             .await?;
         let revoked = read_sites(&mut transaction, node).await?;
         for (site, last) in named {
-            match revoked.get(site) {
-                None => return Err(RevokeError::OtherSite { site: *site, node }),
-                Some((_, held)) if last < held => {
-                    return Err(RevokeError::Taken {
-                        site: *site,
-                        held: *held,
-                    });
-                }
-                Some(_) => {}
-            }
+            check_named(node, *site, *last, &before, &revoked)?;
         }
         let sites = revoked.iter().map(|(site, (last, _))| (*site, *last)).collect();
         transaction.commit().await?;
         Ok(Revoked {
+            tokens,
             keys: keys
                 .iter()
                 .map(|key| Ok(PublicKey(bytes("a public key", key)?)))
@@ -138,6 +155,29 @@ pub(super) async fn revoked_keys(connection: &mut PgConnection) -> Result<BTreeS
         .collect()
 }
 
+/// Whether this changeset of a site may be the last that counts.
+fn check_named(
+    node: NodeId,
+    site: SiteId,
+    last: Seq,
+    before: &Sites,
+    revoked: &Sites,
+) -> Result<(), RevokeError> {
+    let Some((_, held)) = revoked.get(&site).copied() else {
+        return Err(RevokeError::OtherSite { site, node });
+    };
+    let accepted = before.get(&site).map_or(held, |(accepted, _)| *accepted);
+    let taken = accepted.min(held);
+    if last < taken {
+        return Err(RevokeError::Taken { site, held: taken });
+    }
+    if last > accepted && held > accepted {
+        return Err(RevokeError::PutAside { site, accepted, held });
+    }
+    Ok(())
+}
+
+/// Of each revoked site the last changeset that counts, and the last that is held.
 type Sites = BTreeMap<SiteId, (Seq, Seq)>;
 
 async fn read_sites(connection: &mut PgConnection, node: NodeId) -> Result<Sites, LedgerError> {

@@ -40,6 +40,7 @@ statements! {
     COVERAGE_OF = "coverage_of",
     ENROL_TOKEN_INSERT = "enrol_token_insert",
     ENROL_TOKEN_LOCK = "enrol_token_lock",
+    ENROL_TOKENS_END = "enrol_tokens_end",
     ENROL_TOKEN_USE = "enrol_token_use",
     EVIDENCE = "evidence",
     FACTS_BY_ID = "facts_by_id",
