@@ -13,6 +13,7 @@
 
 mod alarms;
 mod beats;
+mod catching_up;
 mod copies;
 mod intake;
 mod policy;
@@ -174,6 +175,8 @@ pub struct Node<T> {
     sealing: Sealing,
     copies: Copies,
     pruning: Pruning,
+    /// A proven snapshot is not taken over before. Monotonic milliseconds.
+    installing_at_ms: i64,
     housekeeping_at_ms: i64,
     mishaps: Mishaps,
     quiet: Quiet,
@@ -233,6 +236,7 @@ impl<T: Trust> Node<T> {
             sealing: Sealing::default(),
             copies: Copies::default(),
             pruning: Pruning::starting(parts.retention, now_ms),
+            installing_at_ms: now_ms,
             housekeeping_at_ms: now_ms,
             mishaps: Mishaps::default(),
             quiet: Quiet::of(REFUSAL_LINES_MAX),
@@ -288,6 +292,9 @@ impl<T: Trust> Node<T> {
             self.perform(now, task, effects);
             return true;
         }
+        if self.install(now, effects) {
+            return true;
+        }
         if self.sealing.file_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {
             self.file(now);
             return true;
@@ -312,6 +319,9 @@ impl<T: Trust> Node<T> {
         }
         if let Some(file_at_ms) = self.sealing.file_at_ms {
             at_ms = at_ms.min(file_at_ms);
+        }
+        if let Some(installing_at_ms) = self.installing_at_ms() {
+            at_ms = at_ms.min(installing_at_ms);
         }
         at_ms
     }

@@ -45,6 +45,7 @@ mod roster;
 mod schema;
 mod seal;
 mod sites;
+mod snapshot;
 mod sql;
 mod taps;
 mod unfiled;
@@ -81,6 +82,7 @@ pub use prune::{Kept, Pruned};
 pub use quarantine::{QUARANTINE_TOLD_MAX, Quarantined, Retried};
 pub use retention::{Limits, Mark, Marks, Retention};
 pub use schema::{SCHEMA_VERSION, hash as schema_hash, replicated as replicated_schema};
+pub use snapshot::{Installed, PageWork};
 pub use taps::{Committed, Decided, Unrecorded};
 
 use ballast::Ballast;
@@ -127,7 +129,18 @@ pub struct Store {
     forks: Forks,
     /// Logs dropped for another branch, of which the engine has not been told.
     reverted: Vec<SiteId>,
+    /// A proven snapshot is taken over.
+    installing: Option<Installing>,
     counters: Counters,
+}
+
+/// How far a snapshot is taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Installing {
+    /// It is proven; nothing is taken over yet, or that is not known after a start.
+    All,
+    /// What is left is cards, one by one.
+    Cards,
 }
 
 /// What happened since the store was opened.
@@ -177,6 +190,10 @@ pub struct Counters {
     pub taken_back: u64,
     /// Logs dropped because by the hub's word another branch of them counts.
     pub reverted: u64,
+    /// Snapshots taken over.
+    pub snapshots: u64,
+    /// Snapshots refused: false ones.
+    pub snapshots_refused: u64,
 }
 
 impl Store {

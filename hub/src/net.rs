@@ -19,7 +19,7 @@ use std::time::Duration;
 use sync_protocol::changeset::Run;
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{NodeId, SiteId, TerminalCode};
-use sync_protocol::peer::{Ahead, Config, Input, Limits, Output, Peer, PeerStats, Refusal};
+use sync_protocol::peer::{Ahead, Config, Input, Limits, Output, PageTaken, Peer, PeerStats, Refusal};
 use sync_protocol::wire::Heartbeat;
 use sync_shell::links::{LinkEvent, Links};
 use tokio::sync::{mpsc, oneshot};
@@ -273,6 +273,13 @@ impl Engine {
                     }
                 }
                 Output::Heard { peer, beat } => self.heard(peer, beat),
+                // The hub serves the logs themselves, and has nobody to ask.
+                Output::SnapshotServe { peer, .. } => self.feed(Input::PageServed { peer, page: None }),
+                Output::SnapshotBegin { .. } => self.feed(Input::SnapshotBegun { chosen: None }),
+                Output::SnapshotTake { peer, .. } => {
+                    let taken = PageTaken::NotNow;
+                    self.feed(Input::PageTaken { peer, taken });
+                }
                 Output::Close { peer, reason } => {
                     warn!(%peer, %reason, "closing the connection");
                     self.links.close(peer, &reason.to_string());

@@ -11,9 +11,10 @@ pub mod store;
 pub mod wall_clock;
 
 use sync_protocol::changeset::{Head, Run, Signature, Signer};
-use sync_protocol::have::{Range, SiteHave};
+use sync_protocol::have::{Range, Scope, SiteHave};
 use sync_protocol::id::{NodeId, SiteId};
-use sync_protocol::peer::{Peer, Refusal};
+use sync_protocol::peer::{PageTaken, Peer, Refusal};
+use sync_protocol::snapshot::{Need, Page};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
@@ -33,6 +34,27 @@ pub trait Shell {
 
     /// Reads a piece of a log for a peer.
     fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run>;
+
+    /// Of whom to gather a snapshot, and where to go on. The hub gathers none.
+    fn begin_snapshot(&mut self, _servers: &[NodeId]) -> Option<(NodeId, Need)> {
+        None
+    }
+
+    /// Writes a page of a snapshot, and takes over one that is complete. Returns what is to be told of it, and which
+    /// sites begin elsewhere then.
+    fn take_page(&mut self, _peer: NodeId, _page: Page) -> (PageTaken, Vec<(SiteId, SiteHave)>) {
+        (PageTaken::NotNow, Vec::new())
+    }
+
+    /// Takes over what is left of a snapshot that is proven: a crash came in between.
+    fn finish_snapshot(&mut self) -> Vec<(SiteId, SiteHave)> {
+        Vec::new()
+    }
+
+    /// Reads a page of a snapshot for a peer. The hub serves the logs themselves.
+    fn serve_page(&mut self, _scope: Scope, _need: &Need) -> Option<Page> {
+        None
+    }
 
     /// Takes note of a genuine heartbeat.
     fn heard(&mut self, now_ms: i64, beat: &Heartbeat, from: NodeId);

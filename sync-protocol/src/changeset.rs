@@ -18,7 +18,7 @@ use crate::time::Stamp;
 
 /// Most taps in one changeset of a gate (a group commit), and so most cards that have to settle together.
 pub const TAPS_MAX: usize = 64;
-/// Most facts in one changeset: 64 cards settled with their `SettledUpTo`.
+/// Most facts in one changeset, besides a SiteOpen or a `SettledDigest`: 64 cards settled with their `SettledUpTo`.
 pub const FACTS_MAX: usize = TAPS_MAX + 1;
 /// Most row changes in one changeset.
 pub const ROWS_MAX: usize = 256;
@@ -194,7 +194,7 @@ const CONTENT_KINDS: u8 = 3;
 /// The kind of a fact.
 const FACT_KIND: u8 = 2;
 /// Number of kinds of [`Fact`] this version knows.
-const FACT_KINDS: u8 = 16;
+const FACT_KINDS: u8 = 17;
 
 /// One change: when (if not the changeset's time), and its content as bytes. Kinds this version does not know are
 /// kept and relayed as they are, and applied after the upgrade.

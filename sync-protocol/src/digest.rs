@@ -1,5 +1,9 @@
 //! Digests for comparing what two nodes hold.
 
+mod settled;
+
+pub use settled::{CardEntry, LANE_BYTES, SettledDigest};
+
 use crate::id::OrderKey;
 
 /// Hash of one fact for multiset sums: 128 bits over its identity, time and payload bytes as they travel.

@@ -233,6 +233,16 @@ pub enum Fact {
         /// Per site, the last changeset covered.
         covered: Vec<(SiteId, Seq)>,
     },
+    /// What is settled up to and with this changeset, as one digest ([`crate::digest::SettledDigest`]): all cards, the
+    /// coverage of all sites, and the fare versions that price.
+    SettledDigest {
+        /// The newest of these fare versions; 0 before any.
+        fare_version: u32,
+        /// How many cards.
+        cards: u64,
+        /// The hash of the sum.
+        hash: [u8; 32],
+    },
 }
 
 /// A card's settled state: what a gate needs to go on from, and what it can compare its own fold with.
@@ -272,7 +282,8 @@ impl Fact {
             | Fact::SiteFork { .. }
             | Fact::ClockOffset { .. }
             | Fact::Checkpoint { .. }
-            | Fact::DayClose { .. } => None,
+            | Fact::DayClose { .. }
+            | Fact::SettledDigest { .. } => None,
         }
     }
 

@@ -106,7 +106,10 @@ fn opens(id: FactId) -> bool {
 fn judge_fact(writer: Writer, id: FactId, fact: &Fact) -> Result<(), Refusal> {
     let derived = matches!(
         fact,
-        Fact::CardSettled(_) | Fact::SettledUpTo { .. } | Fact::Checkpoint { .. }
+        Fact::CardSettled(_)
+            | Fact::SettledUpTo { .. }
+            | Fact::Checkpoint { .. }
+            | Fact::SettledDigest { .. }
     );
     match (writer.role, fact) {
         (SiteRole::Gate(terminal), Fact::Tap(tap)) => judge_tap(writer.node, terminal, id, tap),

@@ -5,7 +5,7 @@
 //! From facts to money: [`fact`] → [`journey`] (the fold) → [`ledger`] (postings).
 //! From what is verified to what is believed: [`judge`].
 //! From a writer to its peers: [`changeset`] (numbered, chained, signed) → [`have`] (who holds what) → [`wire`]
-//! (frames) → [`peer`] (who says what when).
+//! (frames) → [`peer`] (who says what when). What was cut off: [`snapshot`].
 
 pub mod changeset;
 pub mod clones;
@@ -25,5 +25,6 @@ pub mod money;
 pub mod mutation;
 pub mod peer;
 pub mod rows;
+pub mod snapshot;
 pub mod time;
 pub mod wire;

@@ -86,6 +86,8 @@ mutations! {
     ServeOwnOnly = "serve-own-only",
     /// nothing is asked for that was missed
     NeverAsk = "never-ask",
+    /// a snapshot is taken though its sum is not the one that the hub states
+    AcceptAnySnapshot = "accept-any-snapshot",
     // The hub.
     /// the hub takes a changeset again that it holds
     DropDedupe = "drop-dedupe",

@@ -21,13 +21,16 @@
 //! 5. **Branches.** A node that is shown another chain for a number it holds asks for the piece where the two logs part,
 //!    and its store judges it (`peer/forks.rs`). Two signed branches prove that a log is written twice: each end then shows
 //!    the other, and a gate the hub, what it holds, so that the evidence comes together. All other sites go on.
-//! 6. **Heartbeats** go to the hub and one gate, or from the hub to all, and the last one to whoever links anew; what was heard from its author itself and
+//! 6. **Snapshot.** When all who have a site have cut off what a gate lacks of it, it asks one of them for derived rows
+//!    instead, page by page: [`crate::snapshot`].
+//! 7. **Heartbeats** go to the hub and one gate, or from the hub to all, and the last one to whoever links anew; what was heard from its author itself and
 //!    verified is relayed one step. An empty one keeps a link from looking dead.
 //!
 //! # The contract with the shell
 //! - Every [`Output::Ingest`] is answered by [`Input::Ingested`] with a head at or beyond the run's last changeset,
 //!   or by [`Input::IngestRefused`]; every [`Output::Serve`] by [`Input::Served`]; every [`Output::Heard`] by
-//!   [`Input::BeatVerified`] or [`Input::BeatRefused`]. A lost answer costs a deadline, nothing else.
+//!   [`Input::BeatVerified`] or [`Input::BeatRefused`]; every [`Output::SnapshotBegin`] by [`Input::SnapshotBegun`],
+//!   [`Output::SnapshotTake`] by [`Input::PageTaken`], [`Output::SnapshotServe`] by [`Input::PageServed`]. A lost answer costs a deadline, nothing else.
 //! - Reports carry *durable* heads in the order in which they became durable.
 //! - A run is verified by the shell ([`Run::extend`](crate::changeset::Run::extend)) against the durable head and
 //!   appended atomically. The engine believes nobody: what peers tell only decides whom to ask for what.
@@ -51,6 +54,7 @@ mod push;
 mod random;
 mod request;
 mod serve;
+mod snapshot;
 mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -58,6 +62,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use ahead::Ahead;
 pub use event::{CloseReason, Config, Input, Output, Refusal};
 pub use limits::Limits;
+pub use snapshot::PageTaken;
 pub use stats::PeerStats;
 
 use crate::have::{Have, Scope};
@@ -94,6 +99,7 @@ pub struct Peer {
     own_beat: Option<Heartbeat>,
     /// Time of the last verified heartbeat of each node.
     beats: BTreeMap<NodeId, Stamp>,
+    snapshot: snapshot::Snapshotting,
     stats: StatsTable,
     outputs: VecDeque<Output>,
     round_at_ms: i64,
@@ -118,6 +124,7 @@ impl Peer {
             probes: BTreeMap::new(),
             own_beat: None,
             beats: BTreeMap::new(),
+            snapshot: snapshot::Snapshotting::default(),
             stats: StatsTable::default(),
             outputs: VecDeque::new(),
             round_at_ms: 0,
@@ -148,6 +155,9 @@ impl Peer {
             Input::BeatRefused { peer } => self.stats.of(peer).refused_beats += 1,
             Input::Retired { site } => self.on_retired(site),
             Input::Reverted { site, have } => self.on_reverted(site, have),
+            Input::SnapshotBegun { chosen } => self.on_snapshot_begun(chosen),
+            Input::PageTaken { peer, taken } => self.on_page_taken(peer, taken),
+            Input::PageServed { peer, page } => self.on_snapshot_served(peer, page),
             Input::Tick => {}
         }
         self.run_timers();
@@ -248,6 +258,8 @@ impl Peer {
             Frame::Need { ranges, bytes_max } => self.on_need(peer, ranges, bytes_max),
             Frame::Changesets(runs) => self.on_runs(peer, runs),
             Frame::Heartbeats(beats) => self.on_beats(peer, beats),
+            Frame::SnapshotNeed(need) => self.on_snapshot_need(peer, need),
+            Frame::SnapshotPage(page) => self.on_snapshot_page(peer, *page),
         }
     }
 
@@ -310,6 +322,7 @@ impl Peer {
     fn forget_link(&mut self, peer: NodeId) {
         if self.links.contains_key(&peer) {
             self.forget_offers(peer);
+            self.forget_snapshot(peer);
             self.links.remove(&peer);
         }
     }
@@ -341,6 +354,7 @@ impl Peer {
             self.expire_probes();
             self.keep_links_alive();
             self.ask_everyone();
+            self.look_for_snapshot();
         }
         if self.now_ms >= self.round_at_ms {
             self.round_at_ms = self

@@ -6,6 +6,7 @@ use crate::changeset::{Head, PublicKey, Run, Signature};
 use crate::codec::{self, CodecError};
 use crate::have::{Range, SiteHave};
 use crate::id::{NodeId, SiteId, TerminalCode};
+use crate::snapshot;
 use crate::time::Stamp;
 
 /// Version of the envelope. A node that reads another one closes the connection with a clear reason.
@@ -85,10 +86,14 @@ pub enum Frame {
     Changesets(Vec<Run>),
     /// Signs of life, own or relayed. None at all: "I am here", when there was nothing else to say for a while.
     Heartbeats(Vec<Heartbeat>),
+    /// Asks for a page of a snapshot. The answer is a [`Frame::SnapshotPage`], or nothing.
+    SnapshotNeed(snapshot::Need),
+    /// A page of a snapshot.
+    SnapshotPage(Box<snapshot::Page>),
 }
 
 /// Number of frame kinds this version knows.
-const FRAME_KINDS: u8 = 6;
+const FRAME_KINDS: u8 = 8;
 
 /// Why a frame is refused. Counted per peer; never a panic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -160,7 +165,8 @@ impl Frame {
             }
         };
         match self {
-            Frame::Hello(_) | Frame::HaveDigest(_) => Ok(()),
+            Frame::Hello(_) | Frame::HaveDigest(_) | Frame::SnapshotNeed(_) => Ok(()),
+            Frame::SnapshotPage(page) => limit("entries", page.entries(), snapshot::ENTRIES_MAX),
             Frame::Have { sites, .. } => limit("sites", sites.len(), crate::have::SITES_MAX),
             Frame::Need { ranges, .. } => limit("ranges", ranges.len(), RANGES_MAX),
             Frame::Changesets(runs) => limit("runs", runs.len(), RUNS_MAX),

@@ -37,6 +37,10 @@ impl<T: Trust> Node<T> {
                 self.feed(now, Input::Served { peer, site, run }, effects);
             }
             Task::Hear { peer, beat } => self.hear(now, peer, beat, effects),
+            Task::BeginSnapshot { servers } => self.begin_snapshot(now, &servers, effects),
+            Task::CheckPage { peer, page } => self.check_page(now, peer, *page, effects),
+            Task::TakePage { work } => self.take_page(now, work, effects),
+            Task::ServePage { peer, scope, need } => self.serve_page(now, peer, scope, &need, effects),
         }
     }
 
@@ -61,7 +65,7 @@ impl<T: Trust> Node<T> {
                 if ingested.complete {
                     self.roster.rows_changed();
                 } else {
-                    self.work.put_back(peer, verified);
+                    self.work.put_back(Task::Apply { peer, verified });
                 }
             }
             Err(error) => self.refuse(now, peer, verified.run(), &error, effects),

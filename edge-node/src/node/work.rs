@@ -5,12 +5,13 @@
 use std::collections::VecDeque;
 
 use sync_protocol::changeset::Run;
-use sync_protocol::have::Range;
+use sync_protocol::have::{Range, Scope};
 use sync_protocol::id::NodeId;
 use sync_protocol::peer::Output;
+use sync_protocol::snapshot::{Need, Page};
 use sync_protocol::wire::Heartbeat;
 
-use crate::store::Verified;
+use crate::store::{PageWork, Verified};
 
 /// Runs of at most so many changesets count as fresh: a push, not an answer to a Need.
 const FRESH_CHANGESETS_MAX: usize = 4;
@@ -32,6 +33,14 @@ pub(super) enum Task {
     },
     /// Verify a heartbeat.
     Hear { peer: NodeId, beat: Heartbeat },
+    /// Say of whom to gather a snapshot.
+    BeginSnapshot { servers: Vec<NodeId> },
+    /// Check a page, then write it.
+    CheckPage { peer: NodeId, page: Box<Page> },
+    /// Go on writing a page.
+    TakePage { work: Box<PageWork> },
+    /// Read a page.
+    ServePage { peer: NodeId, scope: Scope, need: Need },
 }
 
 /// Tasks in two queues.
@@ -65,13 +74,18 @@ impl Work {
                 range,
                 bytes_max,
             }),
+            Output::SnapshotBegin { servers } => self.backlog.push_back(Task::BeginSnapshot { servers }),
+            Output::SnapshotTake { peer, page } => self.backlog.push_back(Task::CheckPage { peer, page }),
+            Output::SnapshotServe { peer, scope, need } => {
+                self.backlog.push_back(Task::ServePage { peer, scope, need });
+            }
             Output::Send { .. } | Output::Close { .. } => {}
         }
     }
 
-    /// Puts back a run that is not finished; the other runs come first.
-    pub(super) fn put_back(&mut self, peer: NodeId, verified: Box<Verified>) {
-        self.backlog.push_back(Task::Apply { peer, verified });
+    /// Puts back what is not finished; the others come first.
+    pub(super) fn put_back(&mut self, task: Task) {
+        self.backlog.push_back(task);
     }
 
     /// The next task.

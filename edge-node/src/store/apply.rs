@@ -176,7 +176,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    fn merge(&mut self, origin: SiteId, changes: &[RowChange]) -> Result<(), Failure> {
+    pub(super) fn merge(&mut self, origin: SiteId, changes: &[RowChange]) -> Result<(), Failure> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -224,6 +224,31 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// A fare version of a snapshot. The time it was published is not known any more: that from which it holds stands
+    /// for it.
+    pub(super) fn known_fares(&mut self, version: FareVersion) -> Result<(), Fault> {
+        let at_ms = version.effective_from_ms;
+        if self.store_fares(&version, at_ms)? {
+            self.effects.fares.push(version);
+        }
+        Ok(())
+    }
+
+    fn store_fares(&mut self, version: &FareVersion, at_ms: i64) -> Result<bool, Fault> {
+        let stored = self
+            .transaction
+            .prepare_cached(sql::FARE_VERSION_INSERT)?
+            .execute(params![
+                version.version,
+                version.effective_from_ms,
+                at_ms,
+                version.hash(),
+                codec::encode(version),
+                routes(version),
+            ])?;
+        Ok(stored > 0)
+    }
+
     /// The first table of a version number stays in force (I11).
     fn fare_version(&mut self, site: &Site, key: &OrderKey, version: FareVersion) -> Result<(), Fault> {
         let held: Option<[u8; 32]> = self
@@ -239,16 +264,7 @@ impl Applier<'_> {
             }
             None => {}
         }
-        self.transaction
-            .prepare_cached(sql::FARE_VERSION_INSERT)?
-            .execute(params![
-                version.version,
-                version.effective_from_ms,
-                key.at.ms,
-                version.hash(),
-                codec::encode(&version),
-                routes(&version),
-            ])?;
+        self.store_fares(&version, key.at.ms)?;
         self.effects.fares.push(version);
         Ok(())
     }
@@ -264,7 +280,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    fn covered(&mut self, covered: Vec<(SiteId, Seq)>) -> Result<(), Fault> {
+    pub(super) fn covered(&mut self, covered: Vec<(SiteId, Seq)>) -> Result<(), Fault> {
         let mut statement = self.transaction.prepare_cached(sql::COVERED_ADVANCE)?;
         for (site, seq) in &covered {
             statement.execute(params![site.0, integer(*seq)])?;

@@ -60,7 +60,7 @@ impl Store {
         self.named(result)
     }
 
-    fn try_serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, Fault> {
+    pub(super) fn try_serve(&self, range: Range, bytes_max: usize) -> Result<Vec<Run>, Fault> {
         let Some(site) = self.sites.get(range.site) else {
             return Ok(Vec::new());
         };

@@ -100,6 +100,7 @@ fn try_open(path: &Path, opening: Opening) -> Result<Store, Fault> {
         opening.certificate,
     );
     let mut store = Store {
+        installing: super::snapshot::is_installing(&replica)?.then_some(super::Installing::All),
         schema: crsqlite::schema(&replica)?,
         fares: fares(&replica)?,
         marks: super::prune::marks(&replica)?,

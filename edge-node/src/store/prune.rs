@@ -10,8 +10,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use sync_protocol::changeset::{Body, Content, Head};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use sync_protocol::changeset::{Body, Content, Head, site_open};
+use sync_protocol::codec;
 use sync_protocol::fact::Fact;
 use sync_protocol::have::SiteHave;
 use sync_protocol::id::{Seq, SiteId};
@@ -170,6 +171,9 @@ pub(super) fn marks(connection: &Connection) -> Result<BTreeMap<Ordinal, Marks>,
 
 /// Cuts a log, up to `to` or one slice. Returns the site as it is then, and how many changesets went.
 fn cut(transaction: &Connection, mut site: Site, to: Seq) -> Result<(Site, u64), Fault> {
+    if site.floor.seq == Seq::NONE {
+        keep_opening(transaction, &site)?;
+    }
     let slice = take_slice(transaction, &site, to)?;
     let upper = params![site.ordinal, integer(slice.floor.seq)];
     transaction
@@ -189,6 +193,20 @@ fn cut(transaction: &Connection, mut site: Site, to: Seq) -> Result<(Site, u64),
     site.journal_bytes = site.journal_bytes.saturating_sub(slice.bytes);
     site.cut(transaction)?;
     Ok((site, slice.changesets))
+}
+
+/// Keeps what opened a site, for those who get its rows in a snapshot.
+fn keep_opening(transaction: &Connection, site: &Site) -> Result<(), Fault> {
+    let body: Option<Vec<u8>> = transaction
+        .prepare_cached(sql::JOURNAL_BODY)?
+        .query_row(params![site.ordinal, integer(Seq(1))], |row| row.get(0))
+        .optional()?;
+    if let Some(open) = body.and_then(|body| site_open(&body)) {
+        transaction
+            .prepare_cached(sql::SITE_OPENING_SET)?
+            .execute(params![site.ordinal, codec::encode(&open)])?;
+    }
+    Ok(())
 }
 
 /// Reads the changesets of a slice, and deletes what stands for their facts.

@@ -4,6 +4,9 @@
 //! Time here is the hub's, as its heartbeats tell: it only moves forward, and no wrong clock of a gate cuts anything.
 //! While the hub is not heard that time stands still, and with it everything but the bound on bytes.
 //!
+//! The last changeset of a log stays: its signature proves the head, and at the end of a log of settled states it says
+//! what a snapshot is held against ([`super::snapshot`]).
+//!
 //! Invariant: nothing above [`Limits::covered`] is cut, whatever its age: the hub holds and has settled what is below.
 
 use std::collections::VecDeque;
@@ -72,7 +75,7 @@ impl Retention {
             SiteRole::Settled if limits.bytes > self.settled_bytes => limits.head,
             SiteRole::Settled => aged,
         }
-        .min(limits.head)
+        .min(Seq(limits.head.0.saturating_sub(1)))
     }
 }
 
@@ -176,7 +179,11 @@ mod tests {
         let mut settled = limits(SiteRole::Settled, 0);
         assert_eq!(retention.cut(&settled, &marks(), 2_600), Seq(10));
         settled.bytes = 1_001;
-        assert_eq!(retention.cut(&settled, &Marks::default(), 0), Seq(100));
+        assert_eq!(
+            retention.cut(&settled, &Marks::default(), 0),
+            Seq(99),
+            "the last one stays"
+        );
     }
 
     #[test]

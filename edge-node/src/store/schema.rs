@@ -30,6 +30,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../sql/edge/migrations/0003_forks.sql"),
         replicated: &[],
     },
+    Migration {
+        sql: include_str!("../../../sql/edge/migrations/0004_snapshot.sql"),
+        replicated: &[],
+    },
 ];
 
 /// Newest schema this program knows.

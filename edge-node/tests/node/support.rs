@@ -114,14 +114,20 @@ impl Town {
             ],
         );
         let settled = settle(&decided);
-        let settled = Pen::new(certificate, 2).facts(
+        let mut pen = Pen::new(certificate, 2);
+        let nothing = || Fact::SettledUpTo { covered: vec![] };
+        let first = pen.facts(
             SiteRole::Settled,
             self.now_ms - 500,
-            [
-                Fact::CardSettled(Box::new(settled)),
-                Fact::SettledUpTo { covered: vec![] },
-            ],
+            [Fact::CardSettled(Box::new(settled)), nothing()],
         );
+        let last = pen.facts(SiteRole::Settled, self.now_ms - 400, [nothing()]);
+        let bodies = [first.bodies, last.bodies].concat();
+        let settled = Run {
+            first: first.first,
+            bodies,
+            ..last
+        };
         [decided, settled]
     }
 

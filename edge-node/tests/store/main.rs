@@ -9,6 +9,7 @@ mod ingest;
 mod lifecycle;
 mod prune;
 mod quarantine;
+mod snapshot;
 mod support;
 mod taps;
 mod views;

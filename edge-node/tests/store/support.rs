@@ -9,7 +9,7 @@ use sync_protocol::changeset::{
 };
 use sync_protocol::codec;
 use sync_protocol::decide::{Gate, GateType, Mode, Policy, Presentation};
-use sync_protocol::digest::fact_hash;
+use sync_protocol::digest::{SettledDigest, fact_hash};
 use sync_protocol::ed25519::{self, Ed25519Signer};
 use sync_protocol::fact::{CardSettled, CardStatus, Direction, Fact, OrderedFact};
 use sync_protocol::fare::{FareBook, FareVersion, OrphanPolicy};
@@ -152,6 +152,8 @@ pub(crate) struct Hub {
     pub(crate) decisions: Pen,
     pub(crate) settled: Pen,
     pub(crate) fares: FareBook,
+    covered: std::collections::BTreeMap<SiteId, Seq>,
+    states: std::collections::BTreeMap<CardId, CardSettled>,
     cards: std::collections::BTreeMap<CardId, (CardHistory, u128, u64)>,
 }
 
@@ -161,6 +163,8 @@ impl Hub {
             decisions: Pen::new(NodeId::HUB, SiteRole::Decisions, 100, 1),
             settled: Pen::new(NodeId::HUB, SiteRole::Settled, 100, 2),
             fares: FareBook::default(),
+            covered: Default::default(),
+            states: Default::default(),
             cards: Default::default(),
         }
     }
@@ -218,8 +222,43 @@ impl Hub {
                 }))
             })
             .collect();
+        for (site, seq) in &covered {
+            let known = self.covered.entry(*site).or_default();
+            *known = (*known).max(*seq);
+        }
+        for fact in &facts {
+            if let Fact::CardSettled(settled) = fact {
+                self.states.insert(settled.card, (**settled).clone());
+            }
+        }
         facts.push(Fact::SettledUpTo { covered });
+        facts.push(self.digest());
         self.settled.facts(at_ms, facts)
+    }
+
+    /// Publishes that nothing more is settled.
+    pub(crate) fn settle_nothing(&mut self, at_ms: i64) -> Run {
+        let facts = [Fact::SettledUpTo { covered: Vec::new() }, self.digest()];
+        self.settled.facts(at_ms, facts)
+    }
+
+    /// What the hub states of everything that is settled.
+    fn digest(&self) -> Fact {
+        let mut digest = SettledDigest::default();
+        for settled in self.states.values() {
+            digest.settle(None, Some(settled));
+        }
+        for (site, seq) in &self.covered {
+            digest.cover(*site, Seq::NONE, *seq);
+        }
+        for table in self.fares.iter() {
+            digest.add_fares(table.fact().version, table.fact().hash());
+        }
+        Fact::SettledDigest {
+            fare_version: self.fares.newest(),
+            cards: digest.cards(),
+            hash: digest.hash(),
+        }
     }
 
     pub(crate) fn balance(&self, card: CardId) -> Money {

@@ -14,6 +14,7 @@ use sync_protocol::changeset::{
     BodyError, ChainHash, Head, PublicKey, Run, Signature, Signer, SiteRole, Trust,
 };
 use sync_protocol::codec;
+use sync_protocol::digest::SettledDigest;
 use sync_protocol::fact::{CardSettled, Fact, OrderedFact};
 use sync_protocol::fare::FareBook;
 use sync_protocol::have::{Have, Range, SiteHave};
@@ -193,6 +194,8 @@ pub struct MemoryLedger {
     top_ups: BTreeMap<String, TopUpRecord>,
     newest_fares: u32,
     fares: FareBook,
+    /// Of everything that is settled.
+    digest: SettledDigest,
     accounts: BTreeMap<Account, Money>,
     /// What all accounts hold together, counted along with each debit and credit.
     accounts_sum: Money,

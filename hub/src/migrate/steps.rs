@@ -45,6 +45,7 @@ impl Service {
                     "0003_revocations",
                     "0004_forks",
                     "0005_recovery",
+                    "0006_settled_digest",
                 )
             }
             // Their tables come with their services.

@@ -16,6 +16,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sync_protocol::changeset::{Change, Content, TAPS_MAX};
+use sync_protocol::digest::SettledDigest;
 use sync_protocol::fact::{CardSettled, Fact};
 use sync_protocol::fare::{FareBook, FareVersion};
 use sync_protocol::id::{CardId, FactId, Seq, SiteId};
@@ -87,6 +88,11 @@ pub trait Cards {
     /// # Errors
     /// See [`Cards::covered`].
     fn to_restate(&self) -> Result<Vec<CardId>, Self::Error>;
+    /// The digest of everything that is settled.
+    ///
+    /// # Errors
+    /// See [`Cards::covered`].
+    fn digest(&self) -> Result<SettledDigest, Self::Error>;
 }
 
 /// What settling a batch changes, in order. Executed in one transaction.
@@ -96,6 +102,26 @@ pub struct SettlePlan {
     pub cuts: Vec<Cut>,
     /// Cards that need not be stated anew any more.
     pub restated: Vec<CardId>,
+    /// The digest of everything that is settled after them.
+    pub digest: SettledDigest,
+    /// The newest fare version that is in the digest.
+    pub fare_version: u32,
+}
+
+impl SettlePlan {
+    /// What gates are told, as changesets of the settled site, in order. The last one states the digest.
+    #[must_use]
+    pub fn changesets(&self) -> Vec<Vec<Change>> {
+        let mut changesets: Vec<Vec<Change>> = self.cuts.iter().flat_map(Cut::changesets).collect();
+        if let Some(last) = changesets.last_mut() {
+            last.push(Change::new(&Content::Fact(Fact::SettledDigest {
+                fare_version: self.fare_version,
+                cards: self.digest.cards(),
+                hash: self.digest.hash(),
+            })));
+        }
+        changesets
+    }
 }
 
 /// Whole changesets, settled together.
@@ -173,6 +199,7 @@ pub fn plan_settle<C: Cards>(cards: &C, arrivals: &[Arrival]) -> Result<SettlePl
         fares: cards.fares()?,
         covered: BTreeMap::new(),
         desks: BTreeMap::new(),
+        digest: cards.digest()?,
     };
     let mut plan = SettlePlan::default();
     let mut group = Group::default();
@@ -195,6 +222,8 @@ pub fn plan_settle<C: Cards>(cards: &C, arrivals: &[Arrival]) -> Result<SettlePl
     if let Some(cut) = draft.restate(&plan)? {
         plan.cuts.push(cut);
     }
+    plan.fare_version = draft.fares.newest();
+    plan.digest = draft.digest;
     Ok(plan)
 }
 
@@ -258,6 +287,7 @@ struct Draft<'a, C> {
     /// Per site: covered in the ledger or by earlier cuts, and planned with the cut under way.
     covered: BTreeMap<SiteId, (Seq, Seq)>,
     desks: BTreeMap<CardId, Desk>,
+    digest: SettledDigest,
 }
 
 impl<C: Cards> Draft<'_, C> {
@@ -280,11 +310,10 @@ impl<C: Cards> Draft<'_, C> {
         let mut cut = Cut::default();
         for (site, to) in &group.sites {
             if let Some((from, _)) = self.covered.get_mut(site) {
-                cut.covered.push(Covered {
-                    site: *site,
-                    from: std::mem::replace(from, *to),
-                    to: *to,
-                });
+                let from = std::mem::replace(from, *to);
+                let (site, to) = (*site, *to);
+                self.digest.cover(site, from, to);
+                cut.covered.push(Covered { site, from, to });
             }
         }
         let mut concerned = self.reprice(&group.fares, &mut cut)?;
@@ -312,7 +341,12 @@ impl<C: Cards> Draft<'_, C> {
         let mut cut = Cut::default();
         for card in plan.restated.iter().filter(|card| !stated.contains(card)) {
             let floor = self.cards.revision_floor()?;
-            cut.repriced.extend(self.desk(*card)?.restate(floor).cloned());
+            let desk = self.desk(*card)?;
+            let before = desk.settled().clone();
+            if let Some(after) = desk.restate(floor).cloned() {
+                self.digest.settle(Some(&before), Some(&after));
+                cut.repriced.push(after);
+            }
         }
         Ok((!cut.repriced.is_empty()).then_some(cut))
     }
@@ -325,6 +359,7 @@ impl<C: Cards> Draft<'_, C> {
                 continue;
             }
             cut.fares.push((*fare).clone());
+            self.digest.add_fares(fare.version, fare.hash());
             let from_ms = fare.effective_from_ms;
             cut.events.push(Event::FaresPublished {
                 version: fare.version,
@@ -349,7 +384,13 @@ impl<C: Cards> Draft<'_, C> {
         cut: &mut Cut,
     ) -> Result<bool, C::Error> {
         let desk = desk_of(&mut self.desks, self.cards, card)?;
-        desk.settle(self.cards, &self.fares, facts, again, cut)
+        let known = desk.settled().revision > 0;
+        let before = known.then(|| desk.settled().clone());
+        let changed = desk.settle(self.cards, &self.fares, facts, again, cut)?;
+        if changed {
+            self.digest.settle(before.as_ref(), Some(desk.settled()));
+        }
+        Ok(changed)
     }
 
     fn desk(&mut self, card: CardId) -> Result<&mut Desk, C::Error> {

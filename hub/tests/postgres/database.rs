@@ -13,7 +13,7 @@ const CLEAR: &str = "
     DELETE FROM card_states; DELETE FROM announced; DELETE FROM fare_versions; DELETE FROM rows;
     DELETE FROM outbox; UPDATE outbox_head SET position = 0;
     UPDATE settler_lease SET holder = '', term = 0, until = '-infinity'; DELETE FROM hub_sites;
-    DELETE FROM decision_requests; DELETE FROM heartbeats;";
+    DELETE FROM decision_requests; DELETE FROM heartbeats; DELETE FROM settled_digest;";
 
 /// The server the tests use.
 pub(crate) fn server_url() -> String {

@@ -249,6 +249,9 @@ async fn carry_out(database: &Database, pair: &mut Pair, sites: &[Site], sent: &
         Act::Restart => {
             pair.postgres.pool().close().await;
             pair.postgres = database.ledger().await;
+            // As in a database from before the digest was kept: it is worked out anew, to the same.
+            let deleted = sqlx::query("DELETE FROM settled_digest").execute(pair.postgres.pool());
+            deleted.await.unwrap();
         }
         Act::Term => pair.open_term().await,
         Act::Compare => pair.compare().await,

@@ -34,7 +34,7 @@ const INGEST_TABLES: [&str; 11] = [
     "outbox_head",
     "outbox",
 ];
-const SETTLE_TABLES: [&str; 15] = [
+const SETTLE_TABLES: [&str; 16] = [
     "settler_lease",
     "sites",
     "changesets",
@@ -43,6 +43,7 @@ const SETTLE_TABLES: [&str; 15] = [
     "arrivals",
     "fare_versions",
     "card_states",
+    "settled_digest",
     "accounting_days",
     "transfers",
     "accounts",

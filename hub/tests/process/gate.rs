@@ -275,6 +275,9 @@ impl Gate {
                     self.beats.push(beat.clone());
                     Input::BeatVerified { peer, beat }
                 }
+                Output::SnapshotServe { peer, .. } => Input::PageServed { peer, page: None },
+                // The hub cuts nothing off.
+                Output::SnapshotBegin { .. } | Output::SnapshotTake { .. } => continue,
             };
             self.peer.handle(now_ms, answer);
         }

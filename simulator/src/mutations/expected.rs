@@ -87,6 +87,10 @@ pub(super) const fn of(mutation: Mutation) -> Notice {
             names: &[OVERDRAFT],
             text: include_str!("spend-again.toml"),
         },
+        M::AcceptAnySnapshot => Notice::Scenario {
+            names: &[LEVEL, PREFIX],
+            text: include_str!("../../scenarios/cut-off-everywhere.toml"),
+        },
         M::IgnoreGap => by(&[CHAINS, LEVEL, ACKNOWLEDGED]),
         M::SkipChainCheck => among(&[POISON, CHAINS], &["byzantine"]),
         M::MissBranches => Notice::Scenario {

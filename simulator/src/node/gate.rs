@@ -8,11 +8,12 @@ use edge_node::store::{Counters, Decided, IngestError, Ingested, Quarantined, Re
 use sync_protocol::changeset::{Head, Run, SiteRole};
 use sync_protocol::decide::{Decision, Gate, Presentation, Settled};
 use sync_protocol::fact::Direction;
-use sync_protocol::have::{Have, Range, SiteHave};
+use sync_protocol::have::{Have, Range, Scope, SiteHave};
 use sync_protocol::id::{CardId, GateCode, NodeId, Seq, SiteId, TerminalCode};
 use sync_protocol::journey::CardView;
 use sync_protocol::knowledge::KnowledgeAge;
-use sync_protocol::peer::{Config, Limits, Peer, Refusal};
+use sync_protocol::peer::{Config, Limits, PageTaken, Peer, Refusal};
+use sync_protocol::snapshot::{Need, Page};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
@@ -66,7 +67,9 @@ impl GateNode {
     /// # Errors
     /// The store cannot be opened.
     pub fn start(machine: &mut Machine, authority: Arc<Authority>, now_ms: i64) -> anyhow::Result<GateNode> {
-        let keeping = machine.open()?;
+        let mut keeping = machine.open()?;
+        // A snapshot that was proven before the last end of the process; a full disk may take it later.
+        let _ = keeping.store_mut().install_snapshot();
         let store = keeping.store();
         let config = Config {
             node: machine.gate.id.node(),
@@ -410,6 +413,31 @@ impl Shell for GateNode {
     fn serve(&mut self, range: Range, bytes_max: usize) -> Option<Run> {
         self.take_store_back();
         self.read(range, bytes_max)
+    }
+
+    fn begin_snapshot(&mut self, servers: &[NodeId]) -> Option<(NodeId, Need)> {
+        // A disk that is full now may not be later.
+        self.store_mut().begin_snapshot(servers).ok().flatten()
+    }
+
+    fn take_page(&mut self, peer: NodeId, page: Page) -> (PageTaken, Vec<(SiteId, SiteHave)>) {
+        let authority = Arc::clone(&self.authority);
+        let taken = self.store_mut().take_page(peer, page, authority.as_ref());
+        let taken = taken.unwrap_or(PageTaken::NotNow);
+        let sites = match taken {
+            PageTaken::Complete => self.finish_snapshot(),
+            _ => Vec::new(),
+        };
+        (taken, sites)
+    }
+
+    fn finish_snapshot(&mut self) -> Vec<(SiteId, SiteHave)> {
+        self.store_mut().install_snapshot().unwrap_or_default()
+    }
+
+    fn serve_page(&mut self, scope: Scope, need: &Need) -> Option<Page> {
+        self.take_store_back();
+        self.store().serve_page(scope, need).ok().flatten()
     }
 
     fn heard(&mut self, now_ms: i64, beat: &Heartbeat, from: NodeId) {

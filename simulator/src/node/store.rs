@@ -3,14 +3,16 @@
 //! The methods are those of [`edge_node::store::Store`] that the simulator uses, with their promises.
 
 use edge_node::store::{
-    Counters, Decided, IngestError, Ingested, Pruned, Quarantined, Retention, Store, StoreDigest, StoreError,
-    Unrecorded,
+    Counters, Decided, IngestError, Ingested, Pruned, Quarantined, Retention, SLICE_CHANGES, Store,
+    StoreDigest, StoreError, Unrecorded,
 };
 use sync_protocol::changeset::{Head, Run};
 use sync_protocol::codec;
 use sync_protocol::decide::{CardKnowledge, Presentation};
-use sync_protocol::have::{Have, Range, SiteHave};
-use sync_protocol::id::{CardId, Seq, SiteId};
+use sync_protocol::have::{Have, Range, Scope, SiteHave};
+use sync_protocol::id::{CardId, NodeId, Seq, SiteId};
+use sync_protocol::peer::PageTaken;
+use sync_protocol::snapshot::{Need, Page};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::Heartbeat;
 
@@ -61,6 +63,38 @@ pub trait GateStore {
     /// # Errors
     /// The store failed.
     fn prune(&mut self, hub_ms: i64, retention: &Retention) -> Result<Pruned, StoreError>;
+
+    /// See [`Store::begin_snapshot`]. A model of the store gathers none.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn begin_snapshot(&mut self, _servers: &[NodeId]) -> Result<Option<(NodeId, Need)>, StoreError> {
+        Ok(None)
+    }
+
+    /// Checks and writes a whole page, in slices.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn take_page(&mut self, _peer: NodeId, _page: Page, _trust: &Authority) -> Result<PageTaken, StoreError> {
+        Ok(PageTaken::NotNow)
+    }
+
+    /// Takes over a proven snapshot as a whole, in slices. Returns which sites begin elsewhere then.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn install_snapshot(&mut self) -> Result<Vec<(SiteId, SiteHave)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// See [`Store::serve_page`]. A model of the store serves none.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn serve_page(&self, _scope: Scope, _need: &Need) -> Result<Option<Page>, StoreError> {
+        Ok(None)
+    }
 
     /// See [`Store::floor`].
     fn floor(&self, site: SiteId) -> Head;
@@ -166,6 +200,34 @@ impl GateStore for Store {
 
     fn prune(&mut self, hub_ms: i64, retention: &Retention) -> Result<Pruned, StoreError> {
         Store::prune(self, hub_ms, retention)
+    }
+
+    fn begin_snapshot(&mut self, servers: &[NodeId]) -> Result<Option<(NodeId, Need)>, StoreError> {
+        Store::begin_snapshot(self, servers)
+    }
+
+    fn take_page(&mut self, peer: NodeId, page: Page, trust: &Authority) -> Result<PageTaken, StoreError> {
+        let mut work = match self.check_page(peer, page, trust)? {
+            Ok(work) => work,
+            Err(taken) => return Ok(taken),
+        };
+        loop {
+            if let Some(taken) = Store::take_page(self, &mut work, SLICE_CHANGES)? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    fn install_snapshot(&mut self) -> Result<Vec<(SiteId, SiteHave)>, StoreError> {
+        let mut sites = Vec::new();
+        while self.is_installing() {
+            sites.extend(Store::install_snapshot(self, SLICE_CHANGES)?.sites);
+        }
+        Ok(sites)
+    }
+
+    fn serve_page(&self, scope: Scope, need: &Need) -> Result<Option<Page>, StoreError> {
+        Store::serve_page(self, scope, need)
     }
 
     fn floor(&self, site: SiteId) -> Head {

@@ -152,6 +152,7 @@ const fn byzantine(what: ByzantineKind) -> &'static str {
         ByzantineKind::HostileRows => "signs rows that no gate writes",
         ByzantineKind::FarFuture => "signs taps of the far future",
         ByzantineKind::BrokenChain => "signs changesets that do not follow on each other",
+        ByzantineKind::ForgedSnapshot => "serves forged snapshots",
     }
 }
 

@@ -94,6 +94,8 @@ pub enum ByzantineKind {
     FarFuture,
     /// Changesets that do not follow on each other.
     BrokenChain,
+    /// Nothing; but snapshots that are asked of it hold richer cards.
+    ForgedSnapshot,
 }
 
 /// How the links come back.

@@ -37,6 +37,7 @@ const LIBRARY: &[(&str, &str)] = built_in![
     "restored-gate",
     "hub-restored",
     "wiped-gates",
+    "cut-off-everywhere",
     "gates-come-and-go",
     "poisoned-reference-data",
     "hostile-gates",

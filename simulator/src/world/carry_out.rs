@@ -7,6 +7,7 @@ use sync_protocol::changeset::{Run, RunError};
 use sync_protocol::have::SiteHave;
 use sync_protocol::id::{NodeId, SiteId};
 use sync_protocol::peer::{Input, Output, Refusal};
+use sync_protocol::snapshot::Page;
 use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
 
@@ -48,6 +49,16 @@ impl World {
                     } else {
                         self.feed(node, Input::BeatRefused { peer });
                     }
+                }
+                Output::SnapshotBegin { servers } => {
+                    let chosen = self.shell(node).begin_snapshot(&servers);
+                    self.feed(node, Input::SnapshotBegun { chosen });
+                }
+                Output::SnapshotTake { peer, page } => self.take_page(node, peer, *page),
+                Output::SnapshotServe { peer, scope, need } => {
+                    let page = self.shell(node).serve_page(scope, &need);
+                    let page = page.map(|page| Box::new(self.forge_page(node, page)));
+                    self.feed(node, Input::PageServed { peer, page });
                 }
                 // The engine that closes has forgotten the connection already; only the other end is told.
                 Output::Close { peer, .. } => self.disconnect(Link::between(node, peer), &[peer]),
@@ -170,6 +181,21 @@ impl World {
         for (site, have) in reverted.into_iter().flatten() {
             self.steps.reverted(node, site);
             self.feed(node, Input::Reverted { site, have });
+        }
+    }
+
+    /// A page of a snapshot is written, and the process may die over it.
+    fn take_page(&mut self, node: NodeId, peer: NodeId, page: Page) {
+        let (taken, sites) = self.shell(node).take_page(peer, page);
+        if let Some((fault, CrashMoment::MidApply)) = self.armed.get(&node).copied() {
+            return self.die(node, fault);
+        }
+        self.wait_for_disk(node);
+        self.feed(node, Input::PageTaken { peer, taken });
+        for (site, have) in sites {
+            self.oracle.turned_up(site, have.head.seq);
+            self.note_taken(site, have.head.seq);
+            self.feed(node, Input::Ingested { site, have });
         }
     }
 

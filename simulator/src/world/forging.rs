@@ -4,9 +4,12 @@
 //! taken it, as far as it has, and as far as its writer may say so.
 
 use sync_protocol::changeset::{BODY_BYTES_MAX, Head, ROWS_MAX, Run, SiteRole};
+use sync_protocol::codec;
 use sync_protocol::fact::Direction;
 use sync_protocol::id::{NodeId, Seq, SiteId};
+use sync_protocol::journey::CardState;
 use sync_protocol::money::Money;
+use sync_protocol::snapshot::{Page, Part};
 use sync_protocol::time::SECOND_MS;
 use sync_protocol::wire::Frame;
 
@@ -18,6 +21,9 @@ use crate::scenario::{ByzantineKind, FaultKind, PoisonKind};
 
 /// Hand-made runs are sent again this often.
 const AGAIN_MS: i64 = 10 * SECOND_MS;
+/// What a card in a forged snapshot is richer by, and how often it was settled since.
+const FORGED_MONEY: Money = Money::rupiah(1_000_000);
+const FORGED_REVISIONS: u64 = 1_000;
 /// Number of a fare version that no honest hub publishes here.
 const POISON_VERSION: u32 = 1_000_000;
 /// Sizes of changesets: from this power of two to the largest that a changeset may have.
@@ -122,6 +128,7 @@ impl World {
                     None,
                 );
             }
+            ByzantineKind::ForgedSnapshot => {}
             ByzantineKind::OtherSite => {
                 let card = self.traffic.cards.id(0);
                 forger.push(vec![content::tap(gate, card, Direction::Exit, Money::ZERO)]);
@@ -198,6 +205,31 @@ impl World {
             self.settle_soon();
         }
         Ok(())
+    }
+
+    /// Makes cards richer in a page of a snapshot that a hostile gate serves.
+    pub(super) fn forge_page(&mut self, node: NodeId, mut page: Page) -> Page {
+        let hostile = self.under_way.iter().copied().find(|index| {
+            let FaultKind::Byzantine { gate, what } = self.scenario.faults[*index].kind else {
+                return false;
+            };
+            what == ByzantineKind::ForgedSnapshot
+                && node_of(&self.topology, gate).is_ok_and(|forging| forging == node)
+        });
+        let (Some(index), Part::Cards(cards)) = (hostile, &mut page.part) else {
+            return page;
+        };
+        for card in cards {
+            let Ok(mut state) = codec::decode::<CardState>(&card.state) else {
+                continue;
+            };
+            state.posted += FORGED_MONEY;
+            card.state = codec::encode(&state);
+            // So that what the hub settles does not replace it soon.
+            card.revision += FORGED_REVISIONS;
+            self.touched[index].forged += 1;
+        }
+        page
     }
 
     fn forge_as_hub(&mut self, index: usize, what: PoisonKind) -> anyhow::Result<()> {

@@ -1,9 +1,10 @@
 //! What the shell tells the engine, and what the engine asks of the shell.
 
-use super::Limits;
+use super::{Limits, PageTaken};
 use crate::changeset::{Run, RunError};
-use crate::have::{Range, SiteHave};
+use crate::have::{Range, Scope, SiteHave};
 use crate::id::{NodeId, SiteId, TerminalCode};
+use crate::snapshot::{Need, Page};
 use crate::wire::{Frame, Heartbeat, WireError};
 
 /// Who this node is.
@@ -112,6 +113,25 @@ pub enum Input {
         /// What is durably held of it.
         have: Option<SiteHave>,
     },
+    /// An [`Output::SnapshotBegin`] is answered.
+    SnapshotBegun {
+        /// Whom to ask, and for what: the one of whom something is gathered already when it can serve. `None`: nobody.
+        chosen: Option<(NodeId, Need)>,
+    },
+    /// An [`Output::SnapshotTake`] is done.
+    PageTaken {
+        /// Whom it came from.
+        peer: NodeId,
+        /// What became of it.
+        taken: PageTaken,
+    },
+    /// An [`Output::SnapshotServe`] is done.
+    PageServed {
+        /// For whom.
+        peer: NodeId,
+        /// The page; `None` when there is none to be had here.
+        page: Option<Box<Page>>,
+    },
     /// Time went by: [`Peer::poll_timeout`](super::Peer::poll_timeout) was reached.
     Tick,
 }
@@ -161,6 +181,27 @@ pub enum Output {
         peer: NodeId,
         /// The heartbeat: newer than the last verified one of its node, or that one from its author itself.
         beat: Heartbeat,
+    },
+    /// Say of whom to gather a snapshot, and where to go on: of these, the best first.
+    SnapshotBegin {
+        /// They have cut off what this node lacks.
+        servers: Vec<NodeId>,
+    },
+    /// Check a page, add it to what is gathered, durably, and report.
+    SnapshotTake {
+        /// Whom it came from.
+        peer: NodeId,
+        /// The page.
+        page: Box<Page>,
+    },
+    /// Read a page of a snapshot, and report.
+    SnapshotServe {
+        /// For whom.
+        peer: NodeId,
+        /// Which sites it wants.
+        scope: Scope,
+        /// Which page.
+        need: Need,
     },
     /// Close the connection. The engine has forgotten it already.
     Close {

@@ -37,6 +37,15 @@ pub const PROBES_MAX: usize = 64;
 pub const PROBE_TURNS_MAX: u32 = 40;
 /// Changesets before the own head where the search begins; it goes back four times as far at each turn.
 pub const PROBE_STEP: u64 = 16;
+/// So long everybody must have cut off what is missing before a snapshot is begun: whoever has it may only just have
+/// linked.
+pub const SNAPSHOT_PATIENCE_MS: i64 = 3_000;
+/// A page of a snapshot that the shell did not report by then counts as lost.
+pub const SNAPSHOT_TAKE_DEADLINE_MS: i64 = 10_000;
+/// A peer whose snapshot was refused is not asked for another one for this long.
+pub const SNAPSHOT_AVOID_MS: i64 = 600_000;
+/// After a snapshot none is begun for this long: its tail comes in meanwhile.
+pub const SNAPSHOT_SPACING_MS: i64 = 60_000;
 
 /// Most sites asked of one peer at a time.
 pub const REQUESTS_PER_PEER_MAX: usize = 64;

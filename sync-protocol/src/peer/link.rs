@@ -39,6 +39,10 @@ pub(super) struct Link {
     pub(super) ingesting_bytes: usize,
     /// Ranges being read for it, and since when.
     pub(super) serving: BTreeMap<SiteId, i64>,
+    /// Since when a page of a snapshot is being read for it, if one is.
+    pub(super) serving_page_ms: Option<i64>,
+    /// It is not asked for a snapshot before.
+    pub(super) snapshot_after_ms: i64,
     /// Heartbeats handed to the shell since the last look at the clock.
     pub(super) beats: u32,
     /// Undecodable frames.
@@ -65,6 +69,8 @@ impl Link {
             requested_bytes: 0,
             ingesting_bytes: 0,
             serving: BTreeMap::new(),
+            serving_page_ms: None,
+            snapshot_after_ms: i64::MIN,
             beats: 0,
             malformed_frames: 0,
             spot_checked_ms: None,

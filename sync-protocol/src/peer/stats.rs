@@ -49,6 +49,10 @@ pub struct PeerStats {
     pub unservable_ranges: u64,
     /// Ranges asked of this node beyond what it reads for one peer at a time.
     pub serves_dropped: u64,
+    /// Pages of snapshots that nobody asked for.
+    pub unwanted_pages: u64,
+    /// Snapshots that were false.
+    pub refused_snapshots: u64,
     /// Digests that came too soon after the last answer.
     pub digests_ignored: u64,
     /// Heartbeats no newer than known.
@@ -75,6 +79,10 @@ impl StatsTable {
             return &mut self.others;
         }
         self.nodes.entry(peer).or_default()
+    }
+
+    pub(super) fn get(&self, peer: NodeId) -> Option<&PeerStats> {
+        self.nodes.get(&peer)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &PeerStats)> {

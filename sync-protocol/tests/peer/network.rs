@@ -335,6 +335,7 @@ impl Network {
                 );
             }
             Output::Close { peer, reason } => self.node_mut(node).closed.push((peer, reason)),
+            Output::SnapshotBegin { .. } | Output::SnapshotTake { .. } | Output::SnapshotServe { .. } => {}
         }
     }
 

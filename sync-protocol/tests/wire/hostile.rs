@@ -43,7 +43,7 @@ fn every_flipped_bit_is_another_frame_or_an_error() {
 fn envelopes_of_others_are_told_apart() {
     assert_eq!(Frame::decode(&[]), Err(WireError::Empty));
     assert_eq!(Frame::decode(&[2, 0]), Err(WireError::Version(2)));
-    assert_eq!(Frame::decode(&[1, 6]), Err(WireError::UnknownKind(6)));
+    assert_eq!(Frame::decode(&[1, 8]), Err(WireError::UnknownKind(8)));
     assert_eq!(Frame::decode(&[1, 255, 255]), Err(WireError::UnknownKind(255)));
     let large = vec![1; FRAME_BYTES_MAX + 1];
     assert_eq!(

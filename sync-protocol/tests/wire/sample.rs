@@ -1,12 +1,15 @@
 //! One of everything that travels, always the same.
 
 use sync_protocol::changeset::{Body, Change, Content, Head, Run, Signature, Signer, SiteOpen, SiteRole};
+use sync_protocol::codec;
 use sync_protocol::ed25519::Ed25519Signer;
 use sync_protocol::fact::{Direction, Fact, Knowledge, Reason, Tap};
 use sync_protocol::have::{Have, Range, SiteHave};
 use sync_protocol::id::{GateId, NodeId, Seq, SiteId, TerminalCode};
+use sync_protocol::journey::CardState;
 use sync_protocol::money::Money;
 use sync_protocol::rows::{RowChange, Value};
+use sync_protocol::snapshot::{Base, CardRow, Need, Page, Part, Place};
 use sync_protocol::time::Stamp;
 use sync_protocol::wire::{Frame, Heartbeat, Hello};
 
@@ -144,6 +147,24 @@ pub(crate) fn heartbeat() -> Heartbeat {
     beat
 }
 
+fn snapshot_need() -> Need {
+    Need {
+        place: Place::Cards(Some("CARD0001".parse().expect("a card"))),
+        tail: Some((SiteId([4; 16]), Seq(300))),
+    }
+}
+
+pub(crate) fn page(asked: Place, part: Part) -> Frame {
+    let next = asked.next_part();
+    Frame::SnapshotPage(Box::new(Page {
+        asked,
+        part,
+        next,
+        at: (SiteId([4; 16]), Seq(301)),
+        tail: Some(run()),
+    }))
+}
+
 /// Every kind of frame, by name.
 pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
     let hello = |node, terminal| {
@@ -183,6 +204,31 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
         ("frame changesets", Frame::Changesets(vec![run()])),
         ("frame heartbeats", Frame::Heartbeats(vec![heartbeat()])),
         ("frame heartbeats none", Frame::Heartbeats(Vec::new())),
+        ("frame snapshot-need", Frame::SnapshotNeed(snapshot_need())),
+        (
+            "frame snapshot-page bases",
+            page(
+                Place::START,
+                Part::Bases(vec![Base {
+                    open: open(),
+                    floor: Head::empty(run().site),
+                    proof: run(),
+                }]),
+            ),
+        ),
+        (
+            "frame snapshot-page cards",
+            page(
+                Place::Cards(None),
+                Part::Cards(vec![CardRow {
+                    card: "CARD0001".parse().expect("a card"),
+                    revision: 7,
+                    facts: 300,
+                    facts_hash: u128::MAX - 1,
+                    state: codec::encode(&CardState::default()),
+                }]),
+            ),
+        ),
     ]
 }
 

@@ -175,11 +175,11 @@ impl MemoryLedger {
     ) -> Result<Vec<Run>, ExecuteError> {
         let mut writer = self.settled.clone().ok_or(ExecuteError::NoTerm)?;
         self.check_coverage(&plan)?;
-        let changesets = plan.cuts.iter().flat_map(Cut::changesets).collect();
-        let sealed = writer.seal(now_ms, changesets, signer)?;
+        let sealed = writer.seal(now_ms, plan.changesets(), signer)?;
         for card in &plan.restated {
             self.recovery.restate.remove(card);
         }
+        self.digest = plan.digest;
         for cut in plan.cuts {
             self.apply_cut(cut);
         }

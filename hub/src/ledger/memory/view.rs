@@ -29,6 +29,10 @@ impl Logs for MemoryLedger {
 impl Cards for MemoryLedger {
     type Error = Infallible;
 
+    fn digest(&self) -> Result<SettledDigest, Infallible> {
+        Ok(self.digest.clone())
+    }
+
     fn covered(&self, site: SiteId) -> Result<Seq, Infallible> {
         Ok(self.covered_to(site))
     }

@@ -266,5 +266,6 @@ pub(super) const fn kind(fact: &Fact) -> &'static str {
         Fact::ClockOffset { .. } => "clock_offset",
         Fact::Checkpoint { .. } => "checkpoint",
         Fact::DayClose { .. } => "day_close",
+        Fact::SettledDigest { .. } => "settled_digest",
     }
 }

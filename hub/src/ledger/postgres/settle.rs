@@ -1,5 +1,6 @@
 //! Settling: what waits → one transaction of money, card states, events and published changesets.
 
+mod digest;
 mod fetch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,9 +81,8 @@ impl PostgresLedger {
             .snapshot(&mut transaction, &waiting.arrivals, &after_recovery)
             .await?;
         let plan = plan(&mut transaction, &mut snapshot, &waiting.arrivals).await?;
-        let changesets = plan.cuts.iter().flat_map(Cut::changesets).collect();
         let before = settled.head();
-        let sealed = settled.seal(now_ms, changesets, signer)?;
+        let sealed = settled.seal(now_ms, plan.changesets(), signer)?;
         let done = done(&plan, &waiting, &settled, &sealed);
         if !sealed.heads.is_empty() {
             let moved = Moved {
@@ -164,6 +164,7 @@ async fn write(
     cover(connection, waiting, &plan).await?;
     store_fares(connection, &new_fares).await?;
     store_states(connection, &plan, &fares).await?;
+    digest::save(connection, &plan.digest).await?;
     money::book(connection, &plan, now_ms).await?;
     money::hold(connection, snapshot, &plan, &fares).await?;
     let events: Vec<Event> = plan.cuts.into_iter().flat_map(|cut| cut.events).collect();

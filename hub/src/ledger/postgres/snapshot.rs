@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 
 use sync_protocol::changeset::{Head, PublicKey};
+use sync_protocol::digest::SettledDigest;
 use sync_protocol::fact::{CardSettled, Fact};
 use sync_protocol::fare::FareBook;
 use sync_protocol::id::{CardId, FactId, Seq, SiteId};
@@ -66,6 +67,7 @@ pub(super) struct SettleSnapshot {
     pub(super) references: BTreeSet<(CardId, Vec<u8>)>,
     pub(super) folded: BTreeMap<CardId, Folded>,
     pub(super) recovery: Recovery,
+    pub(super) digest: SettledDigest,
     /// Behind a lock because the traits of the core read.
     missing: Mutex<BTreeSet<CardId>>,
 }
@@ -90,6 +92,10 @@ impl SettleSnapshot {
 
 impl Cards for SettleSnapshot {
     type Error = Infallible;
+
+    fn digest(&self) -> Result<SettledDigest, Infallible> {
+        Ok(self.digest.clone())
+    }
 
     fn covered(&self, site: SiteId) -> Result<Seq, Infallible> {
         Ok(self.covered.get(&site).copied().unwrap_or_default())

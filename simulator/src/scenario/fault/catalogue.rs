@@ -148,8 +148,8 @@ const CATALOGUE: &[Entry] = &[
     ),
     Entry::new(
         "byzantine",
-        "gate, what = other_site / hostile_rows / far_future / broken_chain",
-        "a gate's key signs hostile changesets; nobody else is harmed",
+        "gate, what = other_site / hostile_rows / far_future / broken_chain / forged_snapshot",
+        "a gate's key signs hostile changesets, or it serves false snapshots; nobody else is harmed",
     ),
     Entry::new(
         "equivocation",
@@ -160,11 +160,6 @@ const CATALOGUE: &[Entry] = &[
         "cloned_disk",
         "two processes with one number in the simulated network",
         "two gates run from copies of one disk",
-    ),
-    Entry::not_yet(
-        "snapshot_loss",
-        "snapshots",
-        "a gate's snapshot is cut off half way",
     ),
     Entry::not_yet(
         "settler_failover",

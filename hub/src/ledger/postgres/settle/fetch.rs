@@ -14,6 +14,7 @@ use super::super::columns::{
 };
 use super::super::snapshot::{Folded, SettleSnapshot};
 use super::super::{LedgerError, PostgresLedger, money, sql};
+use super::digest;
 use crate::ledger::{Arrival, FactRow};
 use crate::outbox::Transition;
 use crate::recovery::Recovery;
@@ -100,6 +101,7 @@ impl PostgresLedger {
             snapshot.settled.insert(settled.card, settled);
         }
         snapshot.references = references(connection, facts()).await?;
+        snapshot.digest = digest::read(connection, &snapshot.fares).await?;
         Ok(snapshot)
     }
 

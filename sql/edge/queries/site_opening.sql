@@ -1,0 +1,1 @@
+SELECT opening FROM sites WHERE ordinal = ?1

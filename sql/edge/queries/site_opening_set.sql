@@ -1,0 +1,1 @@
+UPDATE sites SET opening = ?2 WHERE ordinal = ?1

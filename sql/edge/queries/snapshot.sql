@@ -1,0 +1,1 @@
+SELECT state, gathered FROM snapshot

@@ -1,0 +1,1 @@
+DELETE FROM snapshot_cards WHERE card <= ?1

@@ -1,0 +1,1 @@
+SELECT content FROM snapshot_parts WHERE kind = ?1 AND key = ?2

@@ -1,0 +1,1 @@
+SELECT site, covered_seq FROM coverage WHERE covered_seq > 0

@@ -1,0 +1,1 @@
+SELECT cards, lanes FROM settled_digest
