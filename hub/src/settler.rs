@@ -160,12 +160,15 @@ pub struct Settler {
 impl Settler {
     /// Holds the lease whenever it can, until told to stop; then gives it back.
     pub async fn run(self, mut stop: Stop) {
+        // A command that found no hub would publish in its place, before the gates were heard.
+        let mut announced = self.in_time(self.ledger.announce()).await.ok();
         self.hear_out(&mut stop).await;
         let mut backoff = Backoff::default();
         let mut pace = Pace::default();
         while !stop.is_told() {
             match self.acquire().await {
                 Ok(Some(lease)) => {
+                    drop(announced.take());
                     info!("this process settles");
                     self.sites
                         .send_replace(Some([lease.decisions_site(), lease.settled_site()]));
@@ -190,6 +193,7 @@ impl Settler {
                     wait(backoff.failed(), &mut stop).await;
                 }
                 Ok(None) => {
+                    drop(announced.take());
                     backoff.worked();
                     wait(LEASE_EVERY, &mut stop).await;
                 }

@@ -105,7 +105,9 @@ impl<'a> Desk<'a> {
             if !matches!(outcome, RequestOutcome::Pending) || self.clock.monotonic_ms() >= deadline_ms {
                 return Ok(outcome);
             }
-            if !self.ledger.lease_holder().await.map_err(unreachable)?.is_alive {
+            let is_settled_by_a_hub = self.ledger.lease_holder().await.map_err(unreachable)?.is_alive
+                || self.ledger.is_announced().await.map_err(unreachable)?;
+            if !is_settled_by_a_hub {
                 self.stand_in().await?;
             }
             sleep(LOOK_EVERY).await;

@@ -13,7 +13,9 @@ const CLEAR: &str = "
     DELETE FROM card_states; DELETE FROM announced; DELETE FROM fare_versions; DELETE FROM rows;
     DELETE FROM outbox; UPDATE outbox_head SET position = 0;
     UPDATE settler_lease SET holder = '', term = 0, until = '-infinity'; DELETE FROM hub_sites;
-    DELETE FROM decision_requests; DELETE FROM heartbeats; DELETE FROM settled_digest;";
+    DELETE FROM decision_requests; DELETE FROM heartbeats; DELETE FROM settled_digest;
+    UPDATE recovery SET is_due = false, revision_floor = 0, changesets = 0, noticed_at = NULL; DELETE FROM restatements;
+    DELETE FROM site_branches; DELETE FROM cloned_nodes;";
 
 /// The server the tests use.
 pub(crate) fn server_url() -> String {

@@ -2,6 +2,7 @@
 
 mod books;
 mod certificates;
+mod copies;
 mod enrolment;
 mod full_disk;
 mod gate_killed;

@@ -15,6 +15,17 @@ use crate::own_site::Writer;
 /// How long a lease holds without a sign of life, seconds. Each call of a settler is one.
 pub const LEASE_S: f64 = 5.0;
 
+/// Names the lock in PostgreSQL that says that a hub is about to ask for the lease.
+const ANNOUNCED_LOCK: i64 = 0x6c65_6173_655f_6875;
+
+/// Says that this process will ask for the lease, until it is dropped: whoever else could take it for a moment had
+/// better wait.
+#[derive(Debug)]
+pub struct Announced {
+    /// The lock is the connection's.
+    _connection: PgConnection,
+}
+
 /// Counts the leases taken, from 1. The highest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub i64);
@@ -161,6 +172,28 @@ impl PostgresLedger {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Says that this process is about to ask for the lease.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    pub async fn announce(&self) -> Result<Announced, LedgerError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        let lock = sqlx::query(sql::LEASE_ANNOUNCE).bind(ANNOUNCED_LOCK);
+        lock.execute(&mut connection).await?;
+        Ok(Announced {
+            _connection: connection,
+        })
+    }
+
+    /// Whether a hub is about to ask for the lease.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    pub async fn is_announced(&self) -> Result<bool, LedgerError> {
+        let asked = sqlx::query_scalar(sql::LEASE_IS_ANNOUNCED).bind(ANNOUNCED_LOCK);
+        Ok(asked.fetch_one(&self.pool).await?)
     }
 
     /// Who settles.
