@@ -180,7 +180,8 @@ fn cut(transaction: &Connection, mut site: Site, to: Seq) -> Result<(Site, u64),
         .prepare_cached(sql::JOURNAL_KEEP_BODIES)?
         .execute(upper)?;
     let gone = transaction.prepare_cached(sql::JOURNAL_PRUNE)?.execute(upper)?;
-    if gone as u64 != slice.changesets {
+    // Nothing gone would be tried again and again.
+    if gone as u64 != slice.changesets || gone == 0 {
         return Err(Fault::Content(format!(
             "{gone} changesets up to {} of {}, {} were read",
             slice.floor.seq, site.id, slice.changesets

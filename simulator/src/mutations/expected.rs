@@ -71,7 +71,8 @@ pub(super) const fn of(mutation: Mutation) -> Notice {
     use Mutation as M;
     match mutation {
         M::SkipFsync => among(&[HEADS], &["power_loss"]),
-        M::AnswerBeforeCommit => among(&[ACKNOWLEDGED], &["crash", "power_loss"]),
+        // Neighbours may have got the tap all the same: then it is the own log that lacks it.
+        M::AnswerBeforeCommit => among(&[ACKNOWLEDGED, CHAINS], &["crash", "power_loss"]),
         M::HeadBack => among(&[HEADS, ACKNOWLEDGED], &["crash", "power_loss"]),
         M::ReuseSite => among(&[SITES], &["crash", "power_loss", "restored_disk"]),
         M::CountCoveredTwice => by(&[PREFIX]),
