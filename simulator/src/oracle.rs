@@ -113,9 +113,20 @@ impl Oracle {
         self.writers.insert(site, node);
     }
 
+    /// Versions stand in the order of their numbers, which they are published in; what was lost may turn up late.
+    fn note_fares(&mut self, fact: OrderedFact) {
+        let number = |fact: &OrderedFact| match &fact.fact {
+            Fact::FareVersion(table) => table.version,
+            _ => 0,
+        };
+        let own = number(&fact);
+        let place = self.fare_versions.partition_point(|other| number(other) <= own);
+        self.fare_versions.insert(place, fact);
+    }
+
     fn note_fact(&mut self, fact: OrderedFact) {
         match (&fact.fact, fact.fact.card()) {
-            (Fact::FareVersion(_), _) => self.fare_versions.push(fact),
+            (Fact::FareVersion(_), _) => self.note_fares(fact),
             (_, Some(card)) => self.facts.entry(card).or_default().push(&fact),
             _ => {}
         }

@@ -108,6 +108,9 @@ impl Oracle {
             }
         }
         self.facts.retain(|_, facts| !facts.is_empty());
+        for fact in self.fare_versions.extract_if(.., |fact| is_lost(fact)) {
+            self.lost.entry((site, fact.key.id.seq)).or_default().push(fact);
+        }
         self.heads.insert(site, Seq(first.0 - 1));
         tail
     }
